@@ -1,0 +1,92 @@
+"""Every setting of the service, read from the environment in this one file and checked at start.
+
+Names in the environment are the upper-case field names. `docs/operate/settings.md` lists them; a test compares.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+EMBEDDED_REDIS_PORT = 6399
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().resolve()
+
+
+class Settings(BaseSettings):
+    """What an operator may set; units are in the names.
+
+    Raises:
+        pydantic.ValidationError: a value is out of range; the message names the setting.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="", frozen=True, extra="ignore")
+
+    # Where it listens
+    host: str | None = Field(None, description="Address to bind; loopback unless API keys are set")
+    port: Annotated[int, Field(ge=1, le=65535, description="Port of the REST API and the page")] = 5000
+    flower_port: Annotated[int, Field(ge=0, le=65535, description="Port of Flower; 0 starts none")] = 5555
+    api_processes: PositiveInt = Field(1, description="gunicorn processes")
+    api_threads: PositiveInt = Field(32, description="Threads of each gunicorn process; long polls hold one each")
+
+    # Where things are kept
+    data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
+        Path("data"), description="Folder of the embedded Redis, the default archive and the logs"
+    )
+    redis_url: str = Field("", description="Queue and job state; empty: the embedded server")
+    cache_redis_url: str = Field("", description="Shared cache tier; empty: the same as REDIS_URL")
+    archive_url: str = Field("", description="Durable results: a folder or s3://bucket/prefix; empty: in DATA_DIR")
+    redis_port: Annotated[int, Field(ge=1, le=65535, description="Port of the embedded Redis")] = EMBEDDED_REDIS_PORT
+
+    # Who does the work
+    generate_workers: NonNegativeInt = Field(1, description="Generate workers on this host: one per GPU")
+    render_workers: NonNegativeInt = Field(1, description="Processes of the render worker on this host")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")
+    job_time_limit_s: PositiveFloat = Field(1800, description="Longest run of one generation")
+    stall_limit_s: PositiveFloat = Field(600, description="Longest silence of a running generation")
+    max_attempts: PositiveInt = Field(3, description="Runs of one generation before it counts as poison")
+    heartbeat_s: PositiveFloat = Field(2, description="Time between two heartbeats of a worker")
+    heartbeat_timeout_s: PositiveFloat = Field(10, description="Silence after which a worker counts as dead")
+
+    # Who may ask, and how much
+    api_keys: Annotated[tuple[str, ...], NoDecode] = Field((), description="Comma-separated user keys")
+    admin_keys: Annotated[tuple[str, ...], NoDecode] = Field((), description="Comma-separated admin keys")
+    max_upload_mb: PositiveFloat = Field(25, description="Largest upload")
+    max_image_mp: PositiveFloat = Field(64, description="Largest picture in megapixels, checked before decoding")
+    queue_limit: PositiveInt = Field(10_000, description="Generations and renditions waiting before new jobs get 503")
+    submit_lookup: bool = Field(True, description="0: the API only enqueues; workers' own lookups answer repeats")
+
+    # How long things stay
+    job_retention_s: PositiveInt = Field(7 * 86400, description="Age at which an ended job is forgotten")
+    archive_retention_s: NonNegativeInt = Field(0, description="Age at which an archived result is deleted; 0: never")
+
+    # The cache tiers
+    disable_result_cache: bool = Field(False, description="1: no tier answers; the archive still keeps results")
+    cache_max_size: PositiveInt = Field(1000, description="Entries of each worker's local tier")
+    cache_max_memory_mb: PositiveFloat = Field(512, description="Megabytes of each worker's local tier")
+    cache_ttl_seconds: PositiveFloat = Field(86400, description="Life of an entry in the local and the shared tier")
+    cache_shared_max_size: PositiveInt = Field(10_000, description="Entries of the shared tier")
+    cache_shared_max_memory_mb: PositiveFloat = Field(1024, description="Megabytes of the shared tier")
+
+    @cached_property
+    def bind_host(self) -> str:
+        """Address to listen on: loopback as long as anybody could call."""
+        return self.host or ("0.0.0.0" if self.api_keys or self.admin_keys else "127.0.0.1")
+
+    @cached_property
+    def broker_url(self) -> str:
+        return self.redis_url or f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @cached_property
+    def cache_url(self) -> str:
+        return self.cache_redis_url or self.broker_url
+
+    @cached_property
+    def archive_location(self) -> str:
+        return self.archive_url or (self.data_dir / "archive").as_uri()
