@@ -1,0 +1,159 @@
+"""Who works: worker processes, the places they sit in, their heartbeats, and the generators they offer.
+
+It knows nothing of what a generator does; a card is what a worker says of it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from jobs.errors import Poison
+from jobs.store import JobStore
+
+
+@dataclass(frozen=True)
+class GeneratorCard:
+    """One generator as a worker announces it; `schema` is the JSON schema of its parameters with defaults."""
+
+    name: str
+    title: str
+    revision: str
+    schema: dict[str, Any]
+    needs: tuple[str, ...] = ()
+    default: bool = False
+    unavailable_because: str | None = None
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """One worker process; `slot` is its place in the fleet, which a successor takes over."""
+
+    id: str
+    slot: str
+    host: str
+    pid: int
+    queue: str
+    device: str = "cpu"
+    doing: str = ""
+    seen_s_ago: float = 0.0
+    beats: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Owned:
+    """One claim as the store sees it; ages in seconds."""
+
+    key: str
+    token: str
+    canceled_for_s: float | None
+    running_for_s: float
+    silent_for_s: float
+
+
+class Fleet:
+    """The register of workers, kept beside the jobs.
+
+    Every method raises `redis.RedisError` when Redis does not answer.
+    """
+
+    def __init__(self, store: JobStore, *, max_attempts: int = 3) -> None:
+        self._store = store
+        self._redis = store.redis
+        self._prefix = store.prefix
+        self._verdict = {
+            "max_attempts": max_attempts,
+            "poison": json.dumps(
+                Poison(f"{max_attempts} workers were lost while working on it (MAX_ATTEMPTS)").as_dict()
+            ),
+            "retention_s": store.limits.job_retention_s,
+        }
+
+    def register(self, worker: WorkerInfo, cards: list[GeneratorCard]) -> None:
+        """Takes the worker's place; what the process before it had claimed goes back at once."""
+        self._store.run("register", worker=worker.id, slot=worker.slot, fields=_fields(worker), **self._verdict)
+        if cards:
+            told = {card.name: json.dumps(asdict(card)) for card in cards}
+            self._redis.hset(f"{self._prefix}:cards", mapping=told)
+            self._redis.hset(f"{self._prefix}:worker:{worker.id}", "offers", json.dumps(sorted(told)))
+
+    def beat(self, worker: WorkerInfo) -> list[Owned] | None:
+        """One heartbeat; None when the fleet does not know this worker and it must register again."""
+        fields = {"doing": worker.doing}
+        answer = self._store.run("beat", worker=worker.id, slot=worker.slot, fields=fields)
+        return None if answer == "unknown" else [_owned(*row) for row in answer]
+
+    def leave(self, worker_id: str) -> int:
+        """Forgets a worker that says good-bye; answers how many works went back."""
+        return self._store.run("forget", worker=worker_id, **self._verdict)
+
+    def forget(self, worker: WorkerInfo) -> int:
+        """Forgets a worker that fell silent, unless it has shown a sign of life since it was read."""
+        return self._store.run("forget", worker=worker.id, beats=worker.beats, **self._verdict)
+
+    def workers(self) -> list[WorkerInfo]:
+        """Every worker that the fleet has not forgotten, in one round trip after their names."""
+        seen = self._redis.zrange(f"{self._prefix}:workers", 0, -1, withscores=True)
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.time()
+        for worker_id, _ in seen:
+            pipeline.hgetall(f"{self._prefix}:worker:{worker_id}")
+        (seconds, microseconds), *told = pipeline.execute()
+        now_ms = seconds * 1000 + microseconds / 1000
+        return [
+            _worker(worker_id, fields, max(0.0, (now_ms - beat_ms) / 1000))
+            for (worker_id, beat_ms), fields in zip(seen, told, strict=True)
+            if fields
+        ]
+
+    def cards(self) -> dict[str, GeneratorCard]:
+        """Every generator that any worker ever announced, by name."""
+        told = self._redis.hgetall(f"{self._prefix}:cards")
+        return {name: _card(json.loads(text)) for name, text in told.items()}
+
+
+class Liveness:
+    """Tells dead workers from live ones by watching their beats with a clock of its own.
+
+    Nothing here compares clocks of two machines, so a clock that jumps kills nobody.
+    """
+
+    def __init__(self, timeout_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._seen: dict[str, tuple[str, float]] = {}
+
+    def dead(self, workers: list[WorkerInfo]) -> list[WorkerInfo]:
+        """Those whose beat has not changed for the whole time-out while this object watched."""
+        now = self._clock()
+        before, self._seen = self._seen, {}
+        for worker in workers:
+            beats, since = before.get(worker.id, (worker.beats, now))
+            self._seen[worker.id] = (beats, since) if beats == worker.beats else (worker.beats, now)
+        return [worker for worker in workers if now - self._seen[worker.id][1] >= self._timeout_s]
+
+
+def _fields(worker: WorkerInfo) -> dict[str, str]:
+    return {
+        "slot": worker.slot, "host": worker.host, "pid": str(worker.pid), "queue": worker.queue,
+        "device": worker.device, "doing": worker.doing, "beats": "0",
+    }  # fmt: skip
+
+
+def _worker(worker_id: str, fields: Mapping[str, str], seen_s_ago: float) -> WorkerInfo:
+    known = {name: fields.get(name, "") for name in ("slot", "host", "queue", "device", "doing", "beats")}
+    return WorkerInfo(id=worker_id, pid=int(fields.get("pid", 0)), seen_s_ago=seen_s_ago, **known)
+
+
+def _card(document: dict[str, Any]) -> GeneratorCard:
+    return GeneratorCard(**(document | {"needs": tuple(document["needs"])}))
+
+
+def _owned(key: str, token: str, canceled: str, started: str, moved: str, now: str) -> Owned:
+    age_s = [(int(now) - int(then)) / 1000 if then else None for then in (canceled, started, moved)]
+    return Owned(key, token, age_s[0], age_s[1] or 0.0, age_s[2] or 0.0)
+
+

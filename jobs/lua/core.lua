@@ -1,0 +1,161 @@
+-- Shared by every script of the job store and put before each of them.
+--
+-- KEYS[1] is the prefix P. It carries the hash tag, so all names below live in one slot.
+--   P:job:<id>           hash    one submission
+--   P:work:<key>         hash    one generation or rendition in flight; gone when it ended
+--   P:work:<key>:jobs    set     jobs that wait for this rendition
+--   P:work:<key>:parts   set     renditions that wait for this generation
+--   P:error:<key>        string  why the last try of this work failed, for a minute
+--   P:queued:<queue>     zset    works that wait for a worker, by priority, then age
+--   P:due                zset    works whose message is to be sent (again), by time in ms
+--   P:owns:<worker>      set     works that this worker has claimed
+--   P:workers            zset    worker processes by their last heartbeat in ms
+--   P:worker:<worker>    hash    what the process said of itself
+--   P:slot:<slot>        string  the process now in this place of the fleet
+--   P:jobs[:<owner>]     zset    job ids; they sort by age
+--   P:idem:<name>        hash    an idempotency key's body and job
+--   P:changes            stream  ids of jobs and keys of works that changed
+--   P:counters, P:pace   hash    totals; smoothed seconds per generator
+--   P:token              string  last fencing token given out
+-- ARGV[1] is one JSON document of arguments, called `a`. Times are ms since the epoch, by the server's clock.
+
+local P = KEYS[1]
+local a = cjson.decode(ARGV[1])
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+local NOW = now_ms()
+local NOW_S = string.format('%.0f', NOW)
+
+local function work_name(key) return P .. ':work:' .. key end
+
+local function get(name, field) return redis.call('HGET', name, field) or '' end
+
+local function announce(id)
+  redis.call('XADD', P .. ':changes', 'MAXLEN', '~', 10000, '*', 'id', id)
+end
+
+local function fields_of(name)
+  local flat, map = redis.call('HGETALL', name), {}
+  for i = 1, #flat, 2 do map[flat[i]] = flat[i + 1] end
+  return map
+end
+
+local function put_fields(name, map)
+  local flat = {}
+  for field, value in pairs(map) do
+    flat[#flat + 1] = field
+    flat[#flat + 1] = value
+  end
+  redis.call('HSET', name, unpack(flat))
+end
+
+-- Everybody who should see a change of this work: the work itself and the jobs behind it.
+local function announce_work(key)
+  redis.call('HINCRBY', work_name(key), 'rev', 1)
+  announce(key)
+  for _, id in ipairs(redis.call('SMEMBERS', work_name(key) .. ':jobs')) do announce(id) end
+  for _, part in ipairs(redis.call('SMEMBERS', work_name(key) .. ':parts')) do
+    for _, id in ipairs(redis.call('SMEMBERS', work_name(part) .. ':jobs')) do announce(id) end
+  end
+end
+
+local function enqueue(key, queue, priority, since, due_in_ms)
+  local score = string.format('%.0f', tonumber(priority) * 1e14 + since)
+  redis.call('ZADD', P .. ':queued:' .. queue, score, key)
+  redis.call('ZADD', P .. ':due', string.format('%.0f', NOW + due_in_ms), key)
+end
+
+local function leave_queue(key, queue)
+  redis.call('ZREM', P .. ':queued:' .. queue, key)
+  redis.call('ZREM', P .. ':due', key)
+end
+
+local function drop_work(key)
+  local name = work_name(key)
+  local owner = get(name, 'owner')
+  leave_queue(key, get(name, 'queue'))
+  if owner ~= '' then redis.call('SREM', P .. ':owns:' .. owner, key) end
+  redis.call('DEL', name, name .. ':jobs', name .. ':parts')
+  announce(key)
+end
+
+-- Ends one job unless it has ended before. `more` overrides nothing that was said at submit.
+local function finish_job(id, status, more, retention_s)
+  local name = P .. ':job:' .. id
+  if get(name, 'status') ~= 'queued' then return false end
+  more.status = status
+  more.finished_at = NOW_S
+  put_fields(name, more)
+  redis.call('HINCRBY', name, 'rev', 1)
+  redis.call('EXPIRE', name, retention_s)
+  redis.call('HINCRBY', P .. ':counters', status, 1)
+  announce(id)
+  return true
+end
+
+local function fail_rendition(key, error, retention_s)
+  local name = work_name(key)
+  local started = get(name, 'started_at')
+  local attempts = get(name, 'attempts')
+  for _, id in ipairs(redis.call('SMEMBERS', name .. ':jobs')) do
+    finish_job(id, 'failed', {error = error, started_at = started, attempts = attempts}, retention_s)
+  end
+  redis.call('SET', P .. ':error:' .. key, error, 'EX', 60)
+  drop_work(key)
+end
+
+local function fail_work(key, error, retention_s)
+  local name = work_name(key)
+  for _, part in ipairs(redis.call('SMEMBERS', name .. ':parts')) do
+    redis.call('HSET', work_name(part), 'started_at', get(name, 'started_at'), 'attempts', get(name, 'attempts'))
+    fail_rendition(part, error, retention_s)
+  end
+  fail_rendition(key, error, retention_s)
+end
+
+-- Puts a running work back; the head of its queue when a worker was lost, since it has waited already.
+local function requeue(key, delay_ms)
+  local name = work_name(key)
+  local owner = get(name, 'owner')
+  if owner ~= '' then redis.call('SREM', P .. ':owns:' .. owner, key) end
+  redis.call('HDEL', name, 'owner', 'token', 'canceled_at')
+  redis.call('HSET', name, 'status', 'queued', 'stage', '', 'progress', '0')
+  enqueue(key, get(name, 'queue'), get(name, 'priority'), tonumber(get(name, 'created_at')), delay_ms)
+  announce_work(key)
+end
+
+local function has_waiters(key)
+  return redis.call('SCARD', work_name(key) .. ':jobs') > 0 or redis.call('SCARD', work_name(key) .. ':parts') > 0
+    or get(work_name(key), 'ordered') == '1'
+end
+
+-- A claimed work whose worker is gone: another try, or the end when it has had its share.
+local function take_back(key, max_attempts, poison, retention_s)
+  local name = work_name(key)
+  if get(name, 'status') ~= 'running' then return end
+  if get(name, 'canceled_at') ~= '' and not has_waiters(key) then
+    drop_work(key)
+  elseif tonumber(get(name, 'attempts')) >= max_attempts then
+    fail_work(key, poison, retention_s)
+  else
+    requeue(key, 0)
+  end
+end
+
+local function forget_worker(worker, max_attempts, poison, retention_s)
+  local taken = redis.call('SMEMBERS', P .. ':owns:' .. worker)
+  for _, key in ipairs(taken) do take_back(key, max_attempts, poison, retention_s) end
+  redis.call('DEL', P .. ':owns:' .. worker, P .. ':worker:' .. worker)
+  redis.call('ZREM', P .. ':workers', worker)
+  return #taken
+end
+
+-- Whether this claim still holds: the fence. Stale tokens change nothing.
+local function holds(key, token)
+  local name = work_name(key)
+  return get(name, 'status') == 'running' and get(name, 'token') == token
+end

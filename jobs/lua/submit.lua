@@ -1,0 +1,88 @@
+-- Accepts a job in one step. Answers {outcome, job id}:
+--   repeat / conflict   the idempotency key was seen, with the same / another body
+--   full                the queue is at its limit; nothing was written
+--   done                the result exists: the job is born succeeded
+--   joined              the same work is in flight: the job waits with the others
+--   new                 the job leads; the work `a.leads` is queued and its message due
+-- Touches P:idem, P:job, P:jobs*, P:work*, P:queued:*, P:due, P:counters, P:changes.
+
+if a.idem then
+  local seen = redis.call('HMGET', P .. ':idem:' .. a.idem, 'body', 'job')
+  if seen[1] and seen[1] ~= a.idem_body then return {'conflict', seen[2]} end
+  if seen[1] then return {'repeat', seen[2]} end
+end
+
+local rendition, generation = a.rendition, a.generation
+local in_flight = redis.call('EXISTS', work_name(rendition.key)) == 1
+local generating = redis.call('EXISTS', work_name(generation.key)) == 1
+local leads = nil
+if a.found ~= 'rendition' and not in_flight then
+  if a.found == 'mesh' then leads = rendition elseif not generating then leads = generation end
+end
+if leads and redis.call('ZCARD', P .. ':queued:' .. leads.queue) >= a.queue_limit then
+  return {'full', ''}
+end
+
+local job = a.job
+job.created_at = NOW_S
+job.rev = '1'
+job.status = 'queued'
+local outcome = leads and 'new' or 'joined'
+if a.found == 'rendition' then outcome = 'done' end
+if outcome == 'joined' then job.cache = 'COALESCED' end
+put_fields(P .. ':job:' .. job.id, job)
+redis.call('ZADD', P .. ':jobs', 0, job.id)
+redis.call('ZADD', P .. ':jobs:' .. job.owner, 0, job.id)
+if a.idem then
+  put_fields(P .. ':idem:' .. a.idem, {body = a.idem_body, job = job.id})
+  redis.call('EXPIRE', P .. ':idem:' .. a.idem, a.idem_ttl_s)
+end
+redis.call('HINCRBY', P .. ':counters', 'submitted', 1)
+redis.call('HINCRBY', P .. ':counters', 'outcome:' .. outcome, 1)
+
+if outcome == 'done' then
+  finish_job(job.id, 'succeeded', {cache = job.cache, result = a.result, started_at = NOW_S}, a.retention_s)
+  return {outcome, job.id}
+end
+
+local function create(work, status)
+  local fields = work.fields
+  fields.status = status
+  fields.queue = work.queue
+  fields.priority = tostring(a.priority)
+  fields.created_at = NOW_S
+  fields.attempts = '0'
+  fields.progress = '0'
+  put_fields(work_name(work.key), fields)
+  if status == 'queued' then enqueue(work.key, work.queue, a.priority, NOW, a.send_after_ms) end
+end
+
+-- Somebody more important joined: the work moves up and its message is sent again, to the faster queue.
+local function raise(key)
+  local name = work_name(key)
+  redis.call('HDEL', name, 'canceled_at')
+  if get(name, 'status') == 'queued' and tonumber(get(name, 'priority')) > a.priority then
+    redis.call('HSET', name, 'priority', tostring(a.priority))
+    enqueue(key, get(name, 'queue'), a.priority, tonumber(get(name, 'created_at')), 0)
+  end
+end
+
+if not in_flight then
+  if leads == rendition then
+    create(rendition, 'queued')
+  else
+    create(rendition, 'blocked')
+    if leads == generation then create(generation, 'queued') end
+    redis.call('SADD', work_name(generation.key) .. ':parts', rendition.key)
+  end
+end
+redis.call('SADD', work_name(rendition.key) .. ':jobs', job.id)
+if outcome == 'joined' then
+  raise(rendition.key)
+  if get(work_name(rendition.key), 'status') == 'blocked' then raise(generation.key) end
+end
+local leader = leads and leads.key or rendition.key
+if not leads and get(work_name(rendition.key), 'status') == 'blocked' then leader = generation.key end
+redis.call('HSET', P .. ':job:' .. job.id, 'task_id', get(work_name(leader), 'task_id'))
+announce(job.id)
+return {outcome, job.id}

@@ -1,0 +1,169 @@
+"""What the job store hands out: jobs as callers see them, and works as workers hold them.
+
+It turns Redis' strings into values and decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from jobs.requests import GenerationRequest, PreviewOptions, RenditionOptions
+from jobs.states import ENDED, Served, Status
+
+Queue = Literal["generate", "render"]
+QUEUES: tuple[Queue, ...] = ("generate", "render")
+PRIORITIES = {"high": 0, "normal": 1, "low": 2}
+PRIORITY_NAMES = {number: name for name, number in PRIORITIES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One submission as it stands. Times are aware datetimes in UTC; progress is in percent."""
+
+    id: str
+    owner: str
+    task_id: str | None
+    status: Status
+    stage: str | None
+    progress: int
+    queue_position: int | None
+    eta_s: float | None
+    generator: str
+    params: dict[str, Any]
+    seed: int
+    options: RenditionOptions
+    priority: str
+    key: str
+    rendition_key: str
+    cache: Served | None
+    attempts: int
+    label: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    timings: dict[str, float]
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    webhook_url: str | None
+    rev: str
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One generation or rendition in flight; `token` fences the claim that holds it, empty while it waits."""
+
+    key: str
+    kind: Literal["generation", "rendition"]
+    queue: Queue
+    generator: str
+    task_id: str
+    priority: int
+    attempts: int
+    token: str
+    anew: bool
+    generation_key: str
+    request: GenerationRequest | None
+    options: RenditionOptions | PreviewOptions | None
+    cache: Served | None
+    timings: dict[str, float]
+    created_at_ms: int
+    started_at_ms: int
+
+
+def pairs(flat: Sequence[str]) -> dict[str, str]:
+    """Redis' flat list of a hash as a dictionary."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def options_from(document: str) -> RenditionOptions | PreviewOptions:
+    form = json.loads(document)
+    return PreviewOptions(**form) if form.get("format") == "png" else RenditionOptions(**form)
+
+
+def work_from(key: str, fields: Mapping[str, str]) -> Work:
+    return Work(
+        key=key,
+        kind=fields["kind"],  # type: ignore[arg-type]
+        queue=fields["queue"],  # type: ignore[arg-type]
+        generator=fields["generator"],
+        task_id=fields["task_id"],
+        priority=int(fields["priority"]),
+        attempts=int(fields["attempts"]),
+        token=fields.get("token", ""),
+        anew=fields.get("anew") == "1",
+        generation_key=fields["generation"],
+        request=GenerationRequest.model_validate_json(fields["request"]) if fields.get("request") else None,
+        options=options_from(fields["options"]) if fields.get("options") else None,
+        cache=fields.get("cache") or None,  # type: ignore[arg-type]
+        timings=json.loads(fields.get("timings") or "{}"),
+        created_at_ms=int(fields["created_at"]),
+        started_at_ms=int(fields.get("started_at") or 0),
+    )
+
+
+def job_from(fields: Mapping[str, str], work: Mapping[str, str], place: int, pace_s: float | None) -> Job:
+    """A job and the work it waits for, as one view. `place` is how many works stand before it, −1 when none queues."""
+    status: Status = fields["status"]  # type: ignore[assignment]
+    if status == "queued" and work.get("status") == "running":
+        status = "running"
+    started_at = fields.get("started_at") or work.get("started_at")
+    request = json.loads(fields["request"])
+    return Job(
+        id=fields["id"],
+        owner=fields["owner"],
+        task_id=fields.get("task_id") or None,
+        status=status,
+        stage=(work.get("stage") or None) if status == "running" else None,
+        progress=100 if status == "succeeded" else int(work.get("progress", "0")),
+        queue_position=place if status == "queued" and place >= 0 else None,
+        eta_s=_eta_s(status, work, place, pace_s),
+        generator=fields["generator"],
+        params=request["params"],
+        seed=request["seed"],
+        options=RenditionOptions.model_validate_json(fields["options"]),
+        priority=PRIORITY_NAMES[int(fields["priority"])],
+        key=fields["generation"],
+        rendition_key=fields["rendition"],
+        cache=fields.get("cache") or None,  # type: ignore[arg-type]
+        attempts=int(fields.get("attempts") or work.get("attempts") or 0),
+        label=fields.get("label") or None,
+        created_at=_instant(fields["created_at"]),  # type: ignore[arg-type]
+        started_at=_instant(started_at),
+        finished_at=_instant(fields.get("finished_at")),
+        timings=_timings(fields),
+        result=json.loads(fields["result"]) if fields.get("result") else None,
+        error=json.loads(fields["error"]) if fields.get("error") else None,
+        webhook_url=fields.get("webhook_url") or None,
+        rev=f"{fields['rev']}-{work.get('token', '')}-{work.get('rev', '')}",
+    )
+
+
+def _instant(ms: str | None) -> datetime | None:
+    return datetime.fromtimestamp(int(ms) / 1000, UTC) if ms else None
+
+
+def _timings(fields: Mapping[str, str]) -> dict[str, float]:
+    timings: dict[str, float] = json.loads(fields.get("timings") or "{}")
+    created, started, finished = (int(fields.get(name) or 0) for name in ("created_at", "started_at", "finished_at"))
+    if started:
+        timings["queued_s"] = max(0.0, (started - created) / 1000)
+    if finished:
+        timings["total_s"] = max(0.0, (finished - created) / 1000)
+    return timings
+
+
+def _eta_s(status: Status, work: Mapping[str, str], place: int, pace_s: float | None) -> float | None:
+    """Seconds to go as far as the generator's recent pace tells; None before its first run."""
+    if pace_s is None or status in ENDED:
+        return None
+    if status == "running":
+        return round(pace_s * (1 - int(work.get("progress", "0")) / 100), 1)
+    return round(pace_s * (max(place, 0) + 1), 1)

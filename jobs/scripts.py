@@ -1,0 +1,32 @@
+"""Loads the job store's Lua scripts, each behind the shared core, and calls them with one JSON document."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+_FOLDER = Path(__file__).with_name("lua")
+
+
+@cache
+def _source(name: str) -> str:
+    return "\n".join((_FOLDER / f"{part}.lua").read_text() for part in ("core", name))
+
+
+class Scripts:
+    """Calls `lua/<name>.lua`; every call is one atomic step on the server."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._loaded: dict[str, Any] = {}
+
+    def __call__(self, script: str, **arguments: object) -> Any:
+        """Raises: redis.RedisError."""
+        if script not in self._loaded:
+            self._loaded[script] = self._redis.register_script(_source(script))
+        return self._loaded[script](keys=[self._prefix], args=[json.dumps(arguments)])

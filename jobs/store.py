@@ -1,0 +1,259 @@
+"""`JobStore`: the one owner of job state. Every change is one atomic script, so no reader sees half a step.
+
+A *work* is what workers do: a generation or a rendition in flight. Jobs wait for renditions, renditions for
+generations. It sends no messages: what is due to be sent is asked of it (`due`) by whoever keeps watch.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from redis import Redis
+
+from jobs.errors import JobError
+from jobs.records import PRIORITIES, QUEUES, Job, Queue, Work, job_from, pairs, work_from
+from jobs.requests import GenerationRequest, PreviewOptions, RenditionOptions
+from jobs.scripts import Scripts
+from jobs.states import Served
+
+PREFIX = "{orfeas}"
+SEND_AFTER_MS = 5_000  # the submitter sends at once; the watch only what stayed unsent this long
+SEND_AGAIN_MS = 30_000
+
+Outcome = Literal["new", "joined", "done", "repeat", "conflict", "full"]
+
+
+@dataclass(frozen=True)
+class StoreLimits:
+    """Bounds that the scripts enforce; names as in `settings.py`."""
+
+    queue_limit: int = 10_000
+    job_retention_s: int = 7 * 86400
+    idempotency_s: int = 86400
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One accepted request. `found` is what the caches already hold: the rendition, only its mesh, or nothing."""
+
+    owner: str
+    generation: GenerationRequest
+    options: RenditionOptions
+    priority: str = "normal"
+    label: str | None = None
+    webhook_url: str | None = None
+    idempotency: tuple[str, str] | None = None  # name, digest of the body
+    anew: bool = False
+    found: Literal["rendition", "mesh", "nothing"] = "nothing"
+    cache: Served | None = None
+    result: Mapping[str, Any] | None = None
+
+
+class JobStore:
+    """Jobs and the works behind them, in Redis.
+
+    Every method raises `redis.RedisError` when Redis does not answer within the client's time-outs.
+    """
+
+    def __init__(self, redis: Redis, limits: StoreLimits | None = None, *, prefix: str = PREFIX) -> None:
+        self.redis = redis
+        self.limits = limits or StoreLimits()
+        self.prefix = prefix
+        self.run = Scripts(redis, prefix)
+
+    # What callers do ----------------------------------------------------------------------------------------------
+
+    def submit(self, submission: Submission) -> tuple[Outcome, str]:
+        """One step from request to job. Answers the outcome and the job's id (that of the first one on a repeat)."""
+        generation_key = submission.generation.key
+        rendition_key = submission.options.key(generation_key)
+        arguments: dict[str, object] = {
+            "found": submission.found,
+            "priority": PRIORITIES[submission.priority],
+            "queue_limit": self.limits.queue_limit,
+            "retention_s": self.limits.job_retention_s,
+            "send_after_ms": SEND_AFTER_MS,
+            "job": _job_fields(submission, generation_key, rendition_key),
+            "rendition": {
+                "key": rendition_key,
+                "queue": "render",
+                "fields": _rendition_fields(submission.generation.generator, generation_key, submission.options)
+                | {"cache": submission.cache or "", "anew": str(int(submission.anew))},
+            },
+            "generation": {
+                "key": generation_key,
+                "queue": "generate",
+                "fields": _generation_fields(submission.generation, generation_key, submission.anew),
+            },
+            "result": json.dumps(submission.result or {}),
+        }
+        if submission.idempotency:
+            name, digest = submission.idempotency
+            arguments |= {"idem": name, "idem_body": digest, "idem_ttl_s": self.limits.idempotency_s}
+        outcome, job_id = self.run("submit", **arguments)
+        return outcome, job_id
+
+    def job(self, job_id: str) -> Job | None:
+        """The job as it stands, or None when the id is unknown."""
+        return self.jobs([job_id])[0]
+
+    def jobs(self, job_ids: list[str]) -> list[Job | None]:
+        """Several jobs in one round trip, None for each unknown one."""
+        answers = self.run("read", ids=job_ids) if job_ids else []
+        return [
+            job_from(pairs(job), pairs(work), int(place), float(pace) if pace else None) if job else None
+            for job, work, place, pace in answers
+        ]
+
+    def newest(self, *, owner: str | None = None, before: str | None = None) -> Iterator[Job]:
+        """Jobs from the newest to the oldest, all or one owner's, beginning behind the id `before`."""
+        index = f"{self.prefix}:jobs" + (f":{owner}" if owner is not None else "")
+        while True:
+            ids = self.redis.zrange(
+                index, f"({before}" if before else "+", "-", desc=True, bylex=True, offset=0, num=100
+            )
+            yield from (job for job in self.jobs(ids) if job is not None)
+            if len(ids) < 100:
+                return
+            before = ids[-1]
+
+    def cancel(self, job_id: str) -> Literal["canceled", "ended", "missing"]:
+        """Ends a waiting or running job; its work goes on while others wait for it."""
+        error = {"code": "canceled", "message": "canceled by the caller", "retryable": False}
+        return self.run("cancel", id=job_id, error=json.dumps(error), retention_s=self.limits.job_retention_s)
+
+    def order(self, generator: str, generation_key: str, options: RenditionOptions | PreviewOptions) -> bool:
+        """Asks for a rendition without a job behind it; False when it is on its way already."""
+        fields = _rendition_fields(generator, generation_key, options)
+        key = options.key(generation_key)
+        return bool(self.run("order", key=key, queue="render", fields=fields, send_after_ms=SEND_AFTER_MS))
+
+    def in_flight(self, key: str) -> bool:
+        return bool(self.redis.exists(f"{self.prefix}:work:{key}"))
+
+    def last_error(self, key: str) -> dict[str, Any] | None:
+        """Why the last try of an ordered rendition failed; remembered for a minute."""
+        text = self.redis.get(f"{self.prefix}:error:{key}")
+        return json.loads(text) if text else None
+
+    # What workers do ----------------------------------------------------------------------------------------------
+
+    def claim(self, key: str, worker: str) -> Work | None:
+        """Makes waiting work this worker's own, or answers None: done, gone, or somebody else's."""
+        fields = self.run("claim", key=key, worker=worker)
+        return work_from(key, pairs(fields)) if fields else None
+
+    def progress(self, work: Work, stage: str, percent: int) -> Literal["ok", "canceled", "stale"]:
+        return self.run("progress", key=work.key, token=work.token, stage=stage, progress=str(percent))
+
+    def complete_generation(
+        self, work: Work, served: Served, *, generate_s: float, timings: Mapping[str, float]
+    ) -> list[Work] | None:
+        """The mesh is archived: answers the renditions now due, claimed for this worker; None when the claim is stale."""
+        handed = self.run(
+            "complete_generation",
+            key=work.key, token=work.token, cache=served, generate_s=generate_s, timings=json.dumps(timings),
+        )  # fmt: skip
+        return None if handed == "stale" else [work_from(key, pairs(fields)) for key, *fields in handed]
+
+    def complete_rendition(
+        self, work: Work, result: Mapping[str, Any], served: Served, *, timings: Mapping[str, float]
+    ) -> int | None:
+        """The rendition is archived: ends every waiting job; answers how many, None when the claim is stale."""
+        ended = self.run(
+            "complete_rendition",
+            key=work.key, token=work.token, result=json.dumps(result), cache=served,
+            timings=json.dumps(work.timings | timings), retention_s=self.limits.job_retention_s,
+        )  # fmt: skip
+        return None if ended == "stale" else ended
+
+    def fail(
+        self, work: Work, error: JobError, *, max_attempts: int, delay_s: float = 0.0
+    ) -> Literal["requeued", "failed", "stale"]:
+        """Notes that a try went wrong: a retryable error puts the work back while tries are left."""
+        return self.run(
+            "fail",
+            key=work.key, token=work.token, error=json.dumps(error.as_dict()), retryable=error.retryable,
+            max_attempts=max_attempts, delay_ms=int(delay_s * 1000), retention_s=self.limits.job_retention_s,
+        )  # fmt: skip
+
+    def release(self, work: Work) -> Literal["dropped", "requeued", "stale"]:
+        """Lets go of a claim without a verdict: canceled, or this worker is shutting down."""
+        return self.run("release", key=work.key, token=work.token)
+
+    # What the watch does ------------------------------------------------------------------------------------------
+
+    def due(self, *, limit: int = 100, only: str | None = None) -> list[Work]:
+        """Waiting works whose message is to be sent now; each is due again after SEND_AGAIN_MS unless it starts."""
+        answers = self.run("due", limit=limit, again_ms=SEND_AGAIN_MS, **({"only": only} if only else {}))
+        return [work_from(key, pairs(fields)) for key, *fields in answers]
+
+    def depths(self) -> dict[Queue, int]:
+        """Works that wait for a worker, per queue."""
+        pipeline = self.redis.pipeline(transaction=False)
+        for queue in QUEUES:
+            pipeline.zcard(f"{self.prefix}:queued:{queue}")
+        return dict(zip(QUEUES, pipeline.execute(), strict=True))
+
+    def forget_ended(self, *, limit: int = 1000) -> int:
+        """Takes ids out of the listings whose jobs have expired, oldest first; answers how many."""
+        oldest = f"{int((time.time() - self.limits.job_retention_s) * 1000):012x}"
+        index = f"{self.prefix}:jobs"
+        ids = self.redis.zrange(index, "-", f"({oldest}", bylex=True, offset=0, num=limit)
+        gone = [job_id for job_id, job in zip(ids, self.jobs(ids), strict=True) if job is None]
+        if gone:
+            self.redis.zrem(index, *gone)
+            for owner_index in self.redis.scan_iter(f"{self.prefix}:jobs:*", count=1000):
+                self.redis.zrem(owner_index, *gone)
+        return len(gone)
+
+
+def new_job_id() -> str:
+    """32 hex digits that sort by time: 12 of milliseconds, 20 of chance, so ids cannot be guessed."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def _job_fields(submission: Submission, generation_key: str, rendition_key: str) -> dict[str, str]:
+    request = {"params": submission.generation.params, "seed": submission.generation.seed}
+    return {
+        "id": new_job_id(),
+        "owner": submission.owner,
+        "generator": submission.generation.generator,
+        "generation": generation_key,
+        "rendition": rendition_key,
+        "request": json.dumps(request),
+        "options": submission.options.model_dump_json(),
+        "priority": str(PRIORITIES[submission.priority]),
+        "label": submission.label or "",
+        "webhook_url": submission.webhook_url or "",
+        "cache": submission.cache or "",
+    }
+
+
+def _generation_fields(request: GenerationRequest, key: str, anew: bool) -> dict[str, str]:
+    return {
+        "kind": "generation",
+        "generator": request.generator,
+        "task_id": str(uuid.uuid4()),
+        "request": request.model_dump_json(),
+        "generation": key,
+        "anew": str(int(anew)),
+    }
+
+
+def _rendition_fields(
+    generator: str, generation_key: str, options: RenditionOptions | PreviewOptions
+) -> dict[str, str]:
+    return {
+        "kind": "rendition",
+        "generator": generator,
+        "task_id": str(uuid.uuid4()),
+        "generation": generation_key,
+        "options": options.model_dump_json(),
+    }
