@@ -9,7 +9,8 @@
     │   └── NoSurface            the picture was read but holds no shape to build
     ├── GenerationError          what a run can end in
     │   ├── OutOfMemory          tried again
-    │   ├── GeneratorUnavailable not on this worker: weights or an extra are missing
+    │   ├── GeneratorUnavailable weights or an extra are missing
+    │   │   └── NoGenerators     no worker has announced any yet
     │   ├── GenerationFailed     the generator raised something it should not have
     │   ├── TimedOut             JOB_TIME_LIMIT_S or STALL_LIMIT_S passed
     │   ├── Poison               its workers died MAX_ATTEMPTS times
@@ -85,6 +86,10 @@ class OutOfMemory(GenerationError):
 class GeneratorUnavailable(GenerationError):
     code = "generator_unavailable"
     retryable = True
+
+
+class NoGenerators(GeneratorUnavailable):
+    code = "no_generators"
 
 
 class GenerationFailed(GenerationError):

@@ -39,6 +39,7 @@ class WorkerInfo:
     queue: str
     device: str = "cpu"
     doing: str = ""
+    offers: tuple[str, ...] = ()
     seen_s_ago: float = 0.0
     beats: str = field(default="", repr=False)
 
@@ -78,7 +79,6 @@ class Fleet:
         if cards:
             told = {card.name: json.dumps(asdict(card)) for card in cards}
             self._redis.hset(f"{self._prefix}:cards", mapping=told)
-            self._redis.hset(f"{self._prefix}:worker:{worker.id}", "offers", json.dumps(sorted(told)))
 
     def beat(self, worker: WorkerInfo) -> list[Owned] | None:
         """One heartbeat; None when the fleet does not know this worker and it must register again."""
@@ -131,7 +131,9 @@ class Liveness:
         now = self._clock()
         before, self._seen = self._seen, {}
         for worker in workers:
-            beats, since = before.get(worker.id, (worker.beats, now))
+            # Half the time-out at most is taken on trust from the server's clock, when this watch has just begun.
+            trusted = min(worker.seen_s_ago, self._timeout_s / 2)
+            beats, since = before.get(worker.id, (worker.beats, now - trusted))
             self._seen[worker.id] = (beats, since) if beats == worker.beats else (worker.beats, now)
         return [worker for worker in workers if now - self._seen[worker.id][1] >= self._timeout_s]
 
@@ -139,13 +141,14 @@ class Liveness:
 def _fields(worker: WorkerInfo) -> dict[str, str]:
     return {
         "slot": worker.slot, "host": worker.host, "pid": str(worker.pid), "queue": worker.queue,
-        "device": worker.device, "doing": worker.doing, "beats": "0",
+        "device": worker.device, "doing": worker.doing, "offers": json.dumps(worker.offers), "beats": "0",
     }  # fmt: skip
 
 
 def _worker(worker_id: str, fields: Mapping[str, str], seen_s_ago: float) -> WorkerInfo:
     known = {name: fields.get(name, "") for name in ("slot", "host", "queue", "device", "doing", "beats")}
-    return WorkerInfo(id=worker_id, pid=int(fields.get("pid", 0)), seen_s_ago=seen_s_ago, **known)
+    offers = tuple(json.loads(fields.get("offers", "[]")))
+    return WorkerInfo(id=worker_id, pid=int(fields.get("pid", 0)), offers=offers, seen_s_ago=seen_s_ago, **known)
 
 
 def _card(document: dict[str, Any]) -> GeneratorCard:

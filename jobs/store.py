@@ -69,8 +69,12 @@ class JobStore:
 
     # What callers do ----------------------------------------------------------------------------------------------
 
-    def submit(self, submission: Submission) -> tuple[Outcome, str]:
-        """One step from request to job. Answers the outcome and the job's id (that of the first one on a repeat)."""
+    def submit(self, submission: Submission) -> tuple[Outcome, str, str]:
+        """One step from request to job.
+
+        Answers the outcome, the job's id (that of the first one on a repeat), and the key of the work whose message
+        is to be sent now, or "".
+        """
         generation_key = submission.generation.key
         rendition_key = submission.options.key(generation_key)
         arguments: dict[str, object] = {
@@ -96,8 +100,8 @@ class JobStore:
         if submission.idempotency:
             name, digest = submission.idempotency
             arguments |= {"idem": name, "idem_body": digest, "idem_ttl_s": self.limits.idempotency_s}
-        outcome, job_id = self.run("submit", **arguments)
-        return outcome, job_id
+        outcome, job_id, to_send = self.run("submit", **arguments)
+        return outcome, job_id, to_send
 
     def job(self, job_id: str) -> Job | None:
         """The job as it stands, or None when the id is unknown."""

@@ -1,4 +1,4 @@
--- Accepts a job in one step. Answers {outcome, job id}:
+-- Accepts a job in one step. Answers {outcome, job id, key of the work whose message is to be sent now, or ''}:
 --   repeat / conflict   the idempotency key was seen, with the same / another body
 --   full                the queue is at its limit; nothing was written
 --   done                the result exists: the job is born succeeded
@@ -8,8 +8,8 @@
 
 if a.idem then
   local seen = redis.call('HMGET', P .. ':idem:' .. a.idem, 'body', 'job')
-  if seen[1] and seen[1] ~= a.idem_body then return {'conflict', seen[2]} end
-  if seen[1] then return {'repeat', seen[2]} end
+  if seen[1] and seen[1] ~= a.idem_body then return {'conflict', seen[2], ''} end
+  if seen[1] then return {'repeat', seen[2], ''} end
 end
 
 local rendition, generation = a.rendition, a.generation
@@ -20,7 +20,7 @@ if a.found ~= 'rendition' and not in_flight then
   if a.found == 'mesh' then leads = rendition elseif not generating then leads = generation end
 end
 if leads and redis.call('ZCARD', P .. ':queued:' .. leads.queue) >= a.queue_limit then
-  return {'full', ''}
+  return {'full', '', ''}
 end
 
 local job = a.job
@@ -42,7 +42,7 @@ redis.call('HINCRBY', P .. ':counters', 'outcome:' .. outcome, 1)
 
 if outcome == 'done' then
   finish_job(job.id, 'succeeded', {cache = job.cache, result = a.result, started_at = NOW_S}, a.retention_s)
-  return {outcome, job.id}
+  return {outcome, job.id, ''}
 end
 
 local function create(work, status)
@@ -63,8 +63,10 @@ local function raise(key)
   redis.call('HDEL', name, 'canceled_at')
   if get(name, 'status') == 'queued' and tonumber(get(name, 'priority')) > a.priority then
     redis.call('HSET', name, 'priority', tostring(a.priority))
-    enqueue(key, get(name, 'queue'), a.priority, tonumber(get(name, 'created_at')), 0)
+    enqueue(key, get(name, 'queue'), a.priority, tonumber(get(name, 'created_at')), a.send_after_ms)
+    return key
   end
+  return ''
 end
 
 if not in_flight then
@@ -77,12 +79,9 @@ if not in_flight then
   end
 end
 redis.call('SADD', work_name(rendition.key) .. ':jobs', job.id)
-if outcome == 'joined' then
-  raise(rendition.key)
-  if get(work_name(rendition.key), 'status') == 'blocked' then raise(generation.key) end
-end
-local leader = leads and leads.key or rendition.key
-if not leads and get(work_name(rendition.key), 'status') == 'blocked' then leader = generation.key end
+local leader = rendition.key
+if get(work_name(rendition.key), 'status') == 'blocked' then leader = generation.key end
+local to_send = leads and leader or raise(leader)
 redis.call('HSET', P .. ':job:' .. job.id, 'task_id', get(work_name(leader), 'task_id'))
 announce(job.id)
-return {outcome, job.id}
+return {outcome, job.id, to_send}

@@ -1,0 +1,83 @@
+"""The watch: sends what stayed unsent, takes over from lost workers, forgets what has ended.
+
+Every process of the service keeps it in turn, under a lock with a short life; two at once do no harm, since each
+step is one of the job store's atomic ones.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+
+from redis import RedisError
+
+from jobs.broker import Sender
+from jobs.fleet import Fleet, Liveness
+from jobs.records import QUEUES
+from jobs.store import JobStore
+
+log = logging.getLogger(__name__)
+
+LOCK_S = 4
+_CLEAN_EVERY = 30  # rounds
+
+
+class Watch:
+    """One round is one look at everything; `run` repeats it until told to stop."""
+
+    def __init__(self, store: JobStore, fleet: Fleet, sender: Sender, *, heartbeat_timeout_s: float = 10.0) -> None:
+        self._store = store
+        self._fleet = fleet
+        self._sender = sender
+        self._liveness = Liveness(heartbeat_timeout_s)
+        self._name = secrets.token_hex(8)
+        self._lock = f"{store.prefix}:watch"
+        self._rounds = 0
+
+    def run(self, stop: threading.Event, *, every_s: float = 1.0, pause: Callable[[float], bool] | None = None) -> None:
+        """Keeps watch until `stop` is set; a Redis that does not answer is waited for."""
+        while not (pause or stop.wait)(every_s):
+            try:
+                self.round()
+            except RedisError as error:
+                log.warning("the watch cannot reach Redis: %s", error)
+            except Exception:
+                log.exception("a round of the watch failed")
+
+    def round(self) -> bool:
+        """Looks once at everything; answers False, having done nothing, when another process keeps watch."""
+        if not self._hold_lock():
+            return False
+        for worker in self._liveness.dead(self._fleet.workers()):
+            taken = self._fleet.forget(worker)
+            log.warning("worker %s on %s is gone; %d of its works go back", worker.id, worker.host, taken)
+        self._send_due()
+        if self._rounds % _CLEAN_EVERY == 0:
+            self._store.forget_ended()
+        self._rounds += 1
+        return True
+
+    def _hold_lock(self) -> bool:
+        redis = self._store.redis
+        if redis.set(self._lock, self._name, nx=True, ex=LOCK_S):
+            return True
+        if redis.get(self._lock) != self._name:
+            return False
+        redis.expire(self._lock, LOCK_S)
+        return True
+
+    def _send_due(self) -> None:
+        """Sends due messages, but no more than the broker is short of: a duplicate is harmless, a flood is not."""
+        due = self._store.due()
+        if not due:
+            return
+        waiting = self._store.depths()
+        for queue in QUEUES:
+            ours = [work for work in due if work.queue == queue]
+            if not ours:
+                continue
+            short = waiting[queue] - self._sender.backlog(queue)
+            for work in ours[: max(0, short)]:
+                self._sender.send(work)
