@@ -1,0 +1,117 @@
+"""What a triangle mesh is as a surface: closed or open, its winding, its volume, its Euler number.
+
+Plain arrays in, plain numbers out; it neither repairs anything nor knows of textures. Vertices that share a position
+count as one, because a texture seam splits vertices without opening the surface.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vertices = NDArray[np.floating]
+Faces = NDArray[np.integer]
+
+_PRIMES = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)
+
+
+@dataclass(frozen=True)
+class Topology:
+    """What the edges tell, vertices merged by position."""
+
+    vertices: int
+    edges: int
+    faces: int
+    watertight: bool
+    winding_consistent: bool
+
+    @property
+    def euler_number(self) -> int:
+        return self.vertices - self.edges + self.faces
+
+
+def merge_by_position(vertices: Vertices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First vertex of each distinct position (k,), in order of appearance, and the group of every vertex (n,)."""
+    positions = np.ascontiguousarray(vertices, dtype=np.float64) + 0.0  # −0 and 0 are one place
+    with np.errstate(over="ignore"):
+        hashes = (positions.view(np.uint64).reshape(-1, 3) * _PRIMES).sum(axis=1, dtype=np.uint64)
+        hashes ^= hashes >> np.uint64(29)
+    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
+    if len(first) == len(positions):
+        identity = np.arange(len(positions))
+        return identity, identity
+    if not np.array_equal(positions[first[group]], positions):  # two places, one hash
+        _, first, group = np.unique(positions, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[group.reshape(-1)]
+
+
+def merged_faces(vertices: Vertices, faces: Faces) -> Faces:
+    """Faces as indices of distinct positions; faces that thereby lose their area in the index sense are dropped."""
+    first, group = merge_by_position(vertices)
+    if len(first) == len(group):
+        return faces
+    merged = group[faces]
+    return merged[~has_repeated_index(merged)]
+
+
+def has_repeated_index(faces: Faces) -> NDArray[np.bool_]:
+    a, b, c = faces.T
+    return (a == b) | (b == c) | (c == a)
+
+
+def topology(vertices: Vertices, faces: Faces) -> Topology:
+    """Counts and closedness of the surface, vertices (n, 3), faces (m, 3)."""
+    return _topology(merged_faces(vertices, faces))
+
+
+def _topology(faces: Faces) -> Topology:
+    """Every undirected edge becomes one number whose lowest bit is its direction: one sort answers everything."""
+    tail = faces.astype(np.int64, copy=False).reshape(-1)
+    head = faces[:, [1, 2, 0]].astype(np.int64, copy=False).reshape(-1)
+    count = int(tail.max()) + 1
+    keys = np.minimum(tail, head) * count
+    keys += np.maximum(tail, head)
+    keys *= 2
+    keys += tail > head
+    keys.sort()
+    undirected = keys >> 1
+    starts = np.empty(len(keys), dtype=bool)
+    starts[0] = True
+    np.not_equal(undirected[1:], undirected[:-1], out=starts[1:])
+    edges = int(np.count_nonzero(starts))
+    return Topology(
+        vertices=int(np.count_nonzero(np.bincount(tail, minlength=count))),
+        edges=edges,
+        faces=len(faces),
+        watertight=2 * edges == len(keys) and bool(starts[0::2].all()) and not starts[1::2].any(),
+        winding_consistent=not bool((keys[1:] == keys[:-1]).any()),
+    )
+
+
+def corners(vertices: Vertices, faces: Faces) -> tuple[Vertices, Vertices, Vertices]:
+    """The three corner positions of every face, each (m, 3)."""
+    return vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
+
+
+def area_vectors(vertices: Vertices, faces: Faces) -> Vertices:
+    """Normals whose length is twice the face's area, (m, 3)."""
+    a, b, c = corners(vertices, faces)
+    return np.cross(b - a, c - a)
+
+
+def signed_volume(vertices: Vertices, faces: Faces) -> float:
+    """Volume by the divergence theorem; negative where the winding looks inwards, meaningless for an open surface."""
+    centred = vertices - vertices.mean(axis=0)
+    a, b, c = corners(centred, faces)
+    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
+
+
+def extents(vertices: Vertices) -> tuple[float, float, float]:
+    """Sides of the bounding box."""
+    x, y, z = (vertices.max(axis=0) - vertices.min(axis=0)).tolist()
+    return x, y, z
