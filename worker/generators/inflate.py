@@ -1,0 +1,70 @@
+"""The default generator: the shape in the picture, blown up like a cushion and wearing the picture.
+
+Height is √u, where u solves a Poisson equation on the shape: a disc becomes a ball. It needs no weights.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+import trimesh
+from PIL import Image
+from pydantic import Field
+
+from worker.generators.base import GeneratorParams, Progress
+from worker.generators.outline import Outline, outline_of
+from worker.generators.poisson import solve_inflation
+from worker.generators.sheet import sheet_of
+from worker.generators.solid import Solid, shells
+from worker.generators.texture import bled_colours, planar_texture, textured
+from worker.masks import find_mask, working_picture
+
+
+class InflateParams(GeneratorParams):
+    """How the shape is found and how it swells."""
+
+    thickness: float = Field(0.8, ge=0.05, le=2.0, description="Depth; at 1 a disc becomes a ball")
+    resolution: int = Field(320, ge=32, le=1024, description="Grid cells along the longer side of the shape")
+    mask: Literal["auto", "alpha", "border", "grabcut", "frame"] = Field("auto", description="How the shape is found")
+    holes: Literal["auto", "keep", "fill"] = Field("auto", description="Whether gaps in the shape stay open")
+
+
+class Inflate:
+    """Shape → Poisson equation → two shells that share their rim. Sources: Joshi & Carr 2008; Sýkora et al. 2014."""
+
+    name = "inflate"
+    title = "Inflate: the picture's shape as a rounded, textured, printable solid"
+    revision = "1"
+    needs: tuple[str, ...] = ()
+    Params = InflateParams
+
+    def __init__(self) -> None:
+        self._device = torch.device("cpu")
+
+    def unavailable_because(self) -> str | None:
+        return None
+
+    def load(self, device: torch.device) -> None:
+        self._device = device
+
+    def generate(self, image: Image.Image, params: InflateParams, *, seed: int, progress: Progress) -> trimesh.Trimesh:
+        progress(0.0, "mask")
+        picture = working_picture(image)
+        mask = find_mask(picture, road=params.mask, holes=params.holes, seed=seed)
+        progress(0.45, "solve")
+        outline = outline_of(mask.coverage, resolution=params.resolution, smoothing=0.7, device=self._device)
+        u = solve_inflation(outline.field)
+        height = params.thickness * u.sqrt()
+        progress(0.7, "mesh")
+        sheet = sheet_of(outline.field)
+        front = height.flatten()[sheet.nodes]
+        solid = shells(sheet, front, -front)
+        progress(0.8, "texture")
+        plane = solid.plane.cpu().numpy().astype(np.float64)
+        visual = planar_texture(bled_colours(picture, mask.coverage), outline.to_pixels(plane))
+        mesh = textured(solid.vertices.cpu().numpy().astype(np.float64), solid.faces.cpu().numpy(), None, visual)
+        mesh.metadata |= {"mask_road": mask.road, "mask_confidence": round(mask.confidence, 3)}
+        progress(1.0, "done")
+        return mesh
