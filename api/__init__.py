@@ -1,0 +1,56 @@
+"""The HTTP side: parse, ask, shape. It never imports torch, trimesh or the worker."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from flask import Flask, Response, g, request
+from flask_openapi import Info, OpenAPI
+
+from api.catalogue import catalogue
+from api.errors import invalid, register_error_handlers
+from api.health import health
+from api.jobs import jobs
+from api.results import results
+from api.schemas import ProblemBody
+from api.services import Services
+from version import VERSION
+
+_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_FORM_OVERHEAD_BYTES = 65_536
+
+
+def create_app(services: Services) -> Flask:
+    """The app over these services; building it touches neither network nor disk."""
+    app = OpenAPI(
+        "api",
+        info=Info(title="Orfeas", version=VERSION, description="Pictures in, 3D meshes out; nothing is made twice."),
+        validation_error_callback=lambda error: invalid(error).response(),
+        validation_error_model=ProblemBody,
+        doc_prefix="",
+        doc_ui=False,
+    )
+    app.openapi_version = "3.1.0"
+    app.extensions["orfeas"] = services
+    # Base64 in JSON takes four bytes for three; the intake checks the picture itself.
+    app.config["MAX_CONTENT_LENGTH"] = int(services.settings.max_upload_mb * 2**20 * 4 / 3) + _FORM_OVERHEAD_BYTES
+    app.config["MAX_FORM_MEMORY_SIZE"] = _FORM_OVERHEAD_BYTES
+    app.before_request(_take_request_id)
+    app.after_request(_give_request_id)
+    for blueprint in (jobs, results, catalogue, health):
+        app.register_api(blueprint)
+    app.add_url_rule("/openapi.json", "openapi_document", lambda: app.api_doc)
+    register_error_handlers(app)
+    return app
+
+
+def _take_request_id() -> None:
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _give_request_id(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.get("request_id", "-")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -14,6 +14,7 @@
     │   ├── GenerationFailed     the generator raised something it should not have
     │   ├── TimedOut             JOB_TIME_LIMIT_S or STALL_LIMIT_S passed
     │   ├── Poison               its workers died MAX_ATTEMPTS times
+    │   ├── ResultGone           a mesh or an upload that is kept no longer
     │   └── StorageFailed        the archive did not take the result
     ├── Canceled                 nobody waits for this any more
     └── Superseded               the claim's token is stale: somebody else owns the work now
@@ -107,6 +108,10 @@ class Poison(GenerationError):
 class StorageFailed(GenerationError):
     code = "storage_failed"
     retryable = True
+
+
+class ResultGone(GenerationError):
+    code = "result_gone"
 
 
 class Canceled(JobError):

@@ -46,13 +46,11 @@ class WorkerInfo:
 
 @dataclass(frozen=True)
 class Owned:
-    """One claim as the store sees it; ages in seconds."""
+    """One claim as the store sees it, and whether nobody waits for it any more."""
 
     key: str
     token: str
-    canceled_for_s: float | None
-    running_for_s: float
-    silent_for_s: float
+    canceled: bool
 
 
 class Fleet:
@@ -84,7 +82,7 @@ class Fleet:
         """One heartbeat; None when the fleet does not know this worker and it must register again."""
         fields = {"doing": worker.doing}
         answer = self._store.run("beat", worker=worker.id, slot=worker.slot, fields=fields)
-        return None if answer == "unknown" else [_owned(*row) for row in answer]
+        return None if answer == "unknown" else [Owned(key, token, bool(canceled)) for key, token, canceled in answer]
 
     def leave(self, worker_id: str) -> int:
         """Forgets a worker that says good-bye; answers how many works went back."""
@@ -153,10 +151,3 @@ def _worker(worker_id: str, fields: Mapping[str, str], seen_s_ago: float) -> Wor
 
 def _card(document: dict[str, Any]) -> GeneratorCard:
     return GeneratorCard(**(document | {"needs": tuple(document["needs"])}))
-
-
-def _owned(key: str, token: str, canceled: str, started: str, moved: str, now: str) -> Owned:
-    age_s = [(int(now) - int(then)) / 1000 if then else None for then in (canceled, started, moved)]
-    return Owned(key, token, age_s[0], age_s[1] or 0.0, age_s[2] or 0.0)
-
-

@@ -90,6 +90,10 @@ class Intake:
             self._send(to_send)
         return outcome, job_id
 
+    def check_ready(self) -> None:
+        """Raises: redis.RedisError, GeneratorUnavailable: an order would not be accepted now."""
+        choose_card(self._cards(), None)
+
     def _check(self, image: bytes) -> None:
         if len(image) > self._limits.max_upload_bytes:
             raise ImageTooLarge(

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from redis import Redis
 
@@ -27,6 +27,16 @@ SEND_AFTER_MS = 5_000  # the submitter sends at once; the watch only what stayed
 SEND_AGAIN_MS = 30_000
 
 Outcome = Literal["new", "joined", "done", "repeat", "conflict", "full"]
+
+
+class Claim(Protocol):
+    """What proves that a worker may speak for a work: its key and the fencing token of the claim."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def token(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -153,7 +163,7 @@ class JobStore:
         fields = self.run("claim", key=key, worker=worker)
         return work_from(key, pairs(fields)) if fields else None
 
-    def progress(self, work: Work, stage: str, percent: int) -> Literal["ok", "canceled", "stale"]:
+    def progress(self, work: Claim, stage: str, percent: int) -> Literal["ok", "canceled", "stale"]:
         return self.run("progress", key=work.key, token=work.token, stage=stage, progress=str(percent))
 
     def complete_generation(
@@ -178,7 +188,7 @@ class JobStore:
         return None if ended == "stale" else ended
 
     def fail(
-        self, work: Work, error: JobError, *, max_attempts: int, delay_s: float = 0.0
+        self, work: Claim, error: JobError, *, max_attempts: int, delay_s: float = 0.0
     ) -> Literal["requeued", "failed", "stale"]:
         """Notes that a try went wrong: a retryable error puts the work back while tries are left."""
         return self.run(
@@ -187,7 +197,7 @@ class JobStore:
             max_attempts=max_attempts, delay_ms=int(delay_s * 1000), retention_s=self.limits.job_retention_s,
         )  # fmt: skip
 
-    def release(self, work: Work) -> Literal["dropped", "requeued", "stale"]:
+    def release(self, work: Claim) -> Literal["dropped", "requeued", "stale"]:
         """Lets go of a claim without a verdict: canceled, or this worker is shutting down."""
         return self.run("release", key=work.key, token=work.token)
 

@@ -1,5 +1,5 @@
 -- A heartbeat. Answers 'unknown' when the fleet has forgotten this worker (it was taken for dead, or Redis was emptied):
--- it must register again. Else a list of {key, token, canceled_at, started_at, moved_at, now} for the works it owns.
+-- it must register again. Else a list of {key, token, canceled_at} for the works it owns.
 -- Touches P:workers, P:worker:<worker>, P:owns:<worker>, P:work:<key>, P:slot:<slot>.
 
 if not redis.call('ZSCORE', P .. ':workers', a.worker) then return 'unknown' end
@@ -10,6 +10,6 @@ put_fields(P .. ':worker:' .. a.worker, a.fields)
 local owned = {}
 for _, key in ipairs(redis.call('SMEMBERS', P .. ':owns:' .. a.worker)) do
   local work = work_name(key)
-  owned[#owned + 1] = {key, get(work, 'token'), get(work, 'canceled_at'), get(work, 'started_at'), get(work, 'moved_at'), NOW_S}
+  owned[#owned + 1] = {key, get(work, 'token'), get(work, 'canceled_at')}
 end
 return owned

@@ -11,7 +11,7 @@ end
 local token = string.format('%.0f', redis.call('INCR', P .. ':token'))
 leave_queue(a.key, get(name, 'queue'))
 redis.call('HINCRBY', name, 'attempts', 1)
-redis.call('HSET', name, 'status', 'running', 'owner', a.worker, 'token', token, 'started_at', NOW_S, 'moved_at', NOW_S)
+redis.call('HSET', name, 'status', 'running', 'owner', a.worker, 'token', token, 'started_at', NOW_S)
 redis.call('SADD', P .. ':owns:' .. a.worker, a.key)
 announce_work(a.key)
 return redis.call('HGETALL', name)

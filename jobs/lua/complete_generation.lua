@@ -10,7 +10,7 @@ local handed = {}
 for _, part in ipairs(redis.call('SMEMBERS', name .. ':parts')) do
   local token = string.format('%.0f', redis.call('INCR', P .. ':token'))
   redis.call('HSET', work_name(part), 'status', 'running', 'owner', owner, 'token', token, 'started_at', started,
-    'moved_at', NOW_S, 'attempts', attempts, 'task_id', task_id, 'cache', a.cache, 'timings', a.timings,
+    'attempts', attempts, 'task_id', task_id, 'cache', a.cache, 'timings', a.timings,
     'stage', 'render', 'progress', '90')
   redis.call('SADD', P .. ':owns:' .. owner, part)
   handed[#handed + 1] = redis.call('HGETALL', work_name(part))

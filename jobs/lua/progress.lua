@@ -4,6 +4,6 @@
 if not holds(a.key, a.token) then return 'stale' end
 local name = work_name(a.key)
 if get(name, 'canceled_at') ~= '' then return 'canceled' end
-redis.call('HSET', name, 'stage', a.stage, 'progress', a.progress, 'moved_at', NOW_S)
+redis.call('HSET', name, 'stage', a.stage, 'progress', a.progress)
 announce_work(a.key)
 return 'ok'

@@ -1,0 +1,44 @@
+"""Whether the service lives, and whether it can take work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_openapi import APIBlueprint, Tag
+from redis import RedisError
+
+from api.problems import problems
+from api.schemas import HealthBody, ReadyBody, WorkerBody
+from api.services import services
+from version import VERSION
+
+health = APIBlueprint("health", __name__, abp_tags=[Tag(name="service")])
+
+
+@health.get("/health", responses={200: HealthBody})
+def read_health() -> dict[str, Any]:
+    """200 as long as this process lives, with the state of Redis, the queues and the workers."""
+    house = services()
+    try:
+        depths, workers = house.store.depths(), house.fleet.workers()
+    except RedisError:
+        return HealthBody(status="degraded", version=VERSION, redis="down", queues={}, workers=[]).model_dump()
+    patience_s = house.settings.heartbeat_timeout_s
+    bodies = [
+        WorkerBody(
+            id=one.id, host=one.host, queue=one.queue, device=one.device, alive=one.seen_s_ago < patience_s,
+            seen_s_ago=round(one.seen_s_ago, 1), doing=one.doing or None,
+        )
+        for one in workers
+    ]  # fmt: skip
+    served = {body.queue for body in bodies if body.alive}
+    status = "ok" if set(depths) <= served else "degraded"
+    return HealthBody(status=status, version=VERSION, redis="ok", queues=depths, workers=bodies).model_dump()
+
+
+@health.get("/ready", responses={200: ReadyBody, **problems(503)})
+def read_ready() -> dict[str, Any]:
+    """200 once a submission would be accepted: Redis answers and a generator is known."""
+    house = services()
+    house.intake.check_ready()
+    return ReadyBody(ready=True).model_dump()

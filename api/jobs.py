@@ -1,0 +1,114 @@
+"""Submit, follow, list and cancel jobs."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from flask import Response, make_response, request
+from flask_openapi import APIBlueprint, Tag
+
+from api.errors import Problem, not_found, unavailable
+from api.ordering import read_order
+from api.problems import problems
+from api.schemas import JobBody, JobList, JobPath, JobQuery, JobsQuery, OrderForm
+from api.services import Services, services
+from jobs.records import Job
+
+jobs = APIBlueprint("jobs", __name__, url_prefix="/api/jobs", abp_tags=[Tag(name="jobs")], abp_responses=problems(503))
+
+OWNER = "local"
+_SCAN_LIMIT = 2000
+
+_ORDER_SCHEMA = OrderForm.model_json_schema()
+_IMAGE = {"multipart/form-data": {"type": "string", "format": "binary"}, "application/json": {"type": "string"}}
+_ORDER_BODY = {
+    "content": {
+        media_type: {
+            "schema": {
+                **_ORDER_SCHEMA,
+                "properties": {"image": image, **_ORDER_SCHEMA["properties"]},
+                "required": ["image"],
+            }
+        }
+        for media_type, image in _IMAGE.items()
+    }
+}
+
+
+@jobs.post("", request_body=_ORDER_BODY, responses={200: JobBody, 202: JobBody, **problems(400, 409, 413, 415, 422)})
+def submit_job() -> Response:
+    """Submit a picture: 200 when the result exists already, else 202."""
+    house = services()
+    image, order = read_order(request)
+    outcome, job_id = house.intake.submit(image, order, owner=OWNER)
+    if outcome == "conflict":
+        raise Problem(409, "idempotency_conflict", "this Idempotency-Key was used with another body; use a new one")
+    if outcome == "full":
+        raise unavailable("queue_full", f"{house.settings.queue_limit} works wait already (QUEUE_LIMIT)", retry_after_s=30)
+    return job_answer(known(house, job_id), accepted=True)
+
+
+@jobs.get("", responses={200: JobList, **problems(422)})
+def list_jobs(query: JobsQuery) -> dict[str, Any]:
+    """The newest jobs first, page by page."""
+    wanted = query.model_dump(include={"status", "generator", "label"}, exclude_none=True)
+    newest = services().store.newest(owner=OWNER, before=query.cursor)
+    page: list[Job] = []
+    last = None
+    for job in islice(newest, _SCAN_LIMIT):
+        if len(page) == query.limit:
+            break
+        last = job.id
+        if all(getattr(job, name) == value for name, value in wanted.items()):
+            page.append(job)
+    else:
+        last = last if next(newest, None) else None
+    return JobList(jobs=[JobBody.of(job) for job in page], next_cursor=last).model_dump(mode="json")
+
+
+@jobs.get("/<job_id>", responses={200: JobBody, **problems(404, 422)})
+def read_job(path: JobPath, query: JobQuery) -> Response:
+    """One job; with `wait`, once it has ended or the seconds have passed."""
+    house = services()
+    job = known(house, path.job_id)
+    if query.wait and not job.ended:
+        job = house.feed.wait_for(
+            lambda: known(house, path.job_id), lambda now: now.ended, path.job_id, timeout_s=query.wait
+        )
+    return job_answer(job)
+
+
+@jobs.delete("/<job_id>", responses={200: JobBody, **problems(404, 409, 422)})
+def cancel_job(path: JobPath) -> Response:
+    """Cancel a waiting or running job; others that wait for the same generation are not disturbed."""
+    house = services()
+    known(house, path.job_id)
+    answer = house.store.cancel(path.job_id)
+    if answer == "missing":
+        raise not_found(path.job_id)
+    job = known(house, path.job_id)
+    if answer == "ended":
+        raise Problem(409, "job_ended", f"the job has ended already: {job.status}")
+    return job_answer(job)
+
+
+def known(house: Services, job_id: str) -> Job:
+    """Raises: Problem 404."""
+    job = house.store.job(job_id)
+    if job is None or job.owner != OWNER:
+        raise not_found(job_id)
+    return job
+
+
+def job_answer(job: Job, *, accepted: bool = False) -> Response:
+    """The job's body, and in headers where it is and how it was served."""
+    body = JobBody.of(job)
+    response = make_response(body.model_dump_json(), 202 if accepted and not job.ended else 200)
+    response.content_type = "application/json"
+    response.headers["Cache-Control"] = "no-store"
+    if job.cache or accepted:
+        response.headers["X-Cache"] = job.cache or "MISS"
+    if accepted:
+        response.headers["Location"] = body.urls.self
+    return response

@@ -1,0 +1,95 @@
+"""From an HTTP request to an order: multipart or JSON, one picture and flat fields."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Request
+from pydantic import ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from api.errors import Problem, invalid
+from api.schemas import OrderForm
+from jobs.errors import BadParameters, FieldError
+from jobs.intake import Order
+
+_DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
+_IDEMPOTENCY_KEY_MAX = 255
+
+
+def read_order(request: Request) -> tuple[bytes, Order]:
+    """The picture's bytes and what to do with it.
+
+    Raises:
+        Problem: 413, 415, or 422 naming each field.
+        BadParameters: no picture.
+    """
+    if request.mimetype == "multipart/form-data":
+        image, fields = _from_form(request)
+    elif request.mimetype == "application/json":
+        image, fields = _from_json(request.get_json(silent=True))
+    else:
+        said = request.mimetype or "none"
+        raise Problem(415, "unsupported_media_type", f"send multipart/form-data or application/json, not {said}")
+    return image, order_from(fields, request.headers)
+
+
+def order_from(fields: Mapping[str, Any], headers: Mapping[str, str]) -> Order:
+    """Raises: Problem 422."""
+    try:
+        form = OrderForm.model_validate({name: value for name, value in fields.items() if value != ""})
+    except ValidationError as error:
+        raise invalid(error) from None
+    key = headers.get("Idempotency-Key")
+    if key is not None and not 0 < len(key) <= _IDEMPOTENCY_KEY_MAX:
+        raise BadParameters([FieldError("Idempotency-Key", f"must have 1 to {_IDEMPOTENCY_KEY_MAX} characters")])
+    return Order(
+        generator=form.generator,
+        params=form.model_extra or {},
+        seed=form.seed,
+        options=form.options(),
+        priority=form.priority,
+        label=form.label,
+        idempotency_key=key,
+        anew="no-cache" in headers.get("Cache-Control", "").lower(),
+    )
+
+
+def _from_form(request: Request) -> tuple[bytes, dict[str, Any]]:
+    try:
+        upload, fields = request.files.get("image"), request.form.to_dict()
+    except RequestEntityTooLarge:
+        raise too_large(request) from None
+    strangers = [name for name in request.files if name != "image"]
+    if strangers:
+        raise BadParameters([FieldError(name, "is not a known file field; send `image`") for name in strangers])
+    if upload is None:
+        raise BadParameters([FieldError("image", "is required: a file field with the picture")])
+    return upload.read(), fields
+
+
+def _from_json(body: Any) -> tuple[bytes, dict[str, Any]]:
+    if not isinstance(body, dict):
+        raise Problem(400, "bad_json", "the body is not a JSON object")
+    image = body.pop("image", None)
+    if not isinstance(image, str):
+        raise BadParameters([FieldError("image", "is required: the picture as base64 or as a data URI")])
+    return decode_base64(image), body
+
+
+def decode_base64(text: str) -> bytes:
+    """Raises: BadParameters."""
+    match = _DATA_URI.match(text)
+    try:
+        return base64.b64decode(text[match.end() :] if match else text, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadParameters([FieldError("image", "is neither base64 nor a base64 data URI")]) from None
+
+
+def too_large(request: Request) -> Problem:
+    limit = request.max_content_length
+    return Problem(413, "image_too_large", f"the upload is {request.content_length} bytes; the limit is {limit} (MAX_UPLOAD_MB)")

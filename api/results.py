@@ -1,0 +1,95 @@
+"""Meshes and pictures of finished jobs, in any form: from the tiers, or made by a render worker while the caller waits."""
+
+from __future__ import annotations
+
+from flask import Response, request
+from flask_openapi import APIBlueprint, Tag
+
+from api.errors import Problem, unavailable
+from api.jobs import known
+from api.problems import problems
+from api.schemas import JobPath, ModelPath, ModelQuery, PreviewQuery
+from api.services import Services, services
+from cache import MISSING
+from cache.tiered import Found
+from jobs.records import Job
+from jobs.requests import MEDIA_TYPES, PreviewOptions, RenditionOptions
+
+results = APIBlueprint(
+    "results", __name__, url_prefix="/api/jobs", abp_tags=[Tag(name="results")],
+    abp_responses=problems(404, 409, 410, 422, 502, 503),
+)  # fmt: skip
+
+RENDER_WAIT_S = 25.0
+
+
+@results.get("/<job_id>/model.<format>", responses={200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}}})
+def read_model(path: ModelPath, query: ModelQuery) -> Response:
+    """The mesh, in the job's form or another; supports `If-None-Match` and `Range`."""
+    house = services()
+    job = finished(house, path.job_id)
+    return deliver(house, job, model_options(job, path, query))
+
+
+@results.get("/<job_id>/preview.png", responses={200: {"content": {"image/png": {}}}})
+def read_preview(path: JobPath, query: PreviewQuery) -> Response:
+    """A shaded picture of the mesh."""
+    house = services()
+    return deliver(house, finished(house, path.job_id), PreviewOptions(size_px=query.size_px))
+
+
+def model_options(job: Job, path: ModelPath, query: ModelQuery) -> RenditionOptions:
+    """The job's own options, but for what this request says. Another format brings its own up axis."""
+    asked = query.model_dump(exclude_none=True) | {"format": path.format}
+    if path.format != job.options.format:
+        asked = {"up_axis": None} | asked
+    return job.options.model_copy(update=asked)
+
+
+def finished(house: Services, job_id: str) -> Job:
+    """Raises: Problem 404, 409."""
+    job = known(house, job_id)
+    if job.error:
+        raise Problem(409, f"job_{job.status}", f"the job has no result: {job.error['message']}")
+    if job.status != "succeeded":
+        raise Problem(409, "not_ready", f"the job is {job.status}; wait for it with ?wait=30", retryable=True, retry_after_s=1)
+    return job
+
+
+def deliver(house: Services, job: Job, options: RenditionOptions | PreviewOptions) -> Response:
+    """The rendition's bytes, with a strong ETag: the same URL always answers the same bytes."""
+    key = options.key(job.key)
+    if request.if_none_match:
+        described = house.cache.describe(key)
+        if described is not MISSING and request.if_none_match.contains(described.meta["result"]["sha256"]):
+            return Response(status=304, headers={"ETag": f'"{described.meta["result"]["sha256"]}"'})
+    found = house.cache.lookup(key)
+    if not isinstance(found, Found):
+        found = rendered(house, job, options)
+    response = Response(found.data, mimetype=MEDIA_TYPES[options.format])
+    response.set_etag(found.meta["result"]["sha256"])
+    response.headers["Content-Disposition"] = f'attachment; filename="{job.generator}-{job.id[:12]}.{options.format}"'
+    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    response.headers["X-Cache"] = f"HIT-{found.tier}" if found.tier else "MISS"
+    return response.make_conditional(request, accept_ranges=True, complete_length=len(found.data))
+
+
+def rendered(house: Services, job: Job, options: RenditionOptions | PreviewOptions) -> Found:
+    """Has a render worker make it, and waits.
+
+    Raises: Problem 410 when the mesh is gone, 502 when it failed, 503 when it takes longer than the wait.
+    """
+    key = options.key(job.key)
+    if house.store.order(job.generator, job.key, options):
+        for work in house.store.due(only=key):
+            house.sender.send(work)
+    done = not house.feed.wait_for(
+        lambda: house.store.in_flight(key), lambda there: not there, key, timeout_s=RENDER_WAIT_S
+    )
+    if not done:
+        raise unavailable("rendering", "the rendition is being made; ask again in a moment", retry_after_s=2)
+    found = house.cache.lookup(key)
+    if isinstance(found, Found):
+        return Found(found.data, found.meta, "")
+    error = house.store.last_error(key) or {"code": "result_gone", "message": "the result is kept no longer"}
+    raise Problem(410 if error["code"] == "result_gone" else 502, error["code"], error["message"])

@@ -1,0 +1,172 @@
+"""Every JSON body that goes in or out, as pydantic models; the OpenAPI document is made from them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from jobs.records import Job
+from jobs.requests import FORMATS, Format, MeshResult, RenditionOptions, Seed
+from jobs.states import Served, Status
+
+Priority = Literal["high", "normal", "low"]
+JobId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="The job's id", examples=["019a0c5b7d3e" + "0" * 20])]
+
+
+class OrderForm(BaseModel):
+    """What a submission may say beside the picture; every other field is a parameter of the generator."""
+
+    model_config = ConfigDict(extra="allow")
+
+    generator: Annotated[str, Field(max_length=64)] | None = Field(None, description="Default: the weight-free one")
+    seed: Seed = Field(0, description="For generators that roll dice")
+    format: Format = RenditionOptions.model_fields["format"].default
+    size_mm: Annotated[float, Field(gt=0, le=10_000)] = Field(50.0, description="Longest side in mm")
+    up_axis: Literal["y", "z"] | None = Field(None, description="Null: y for glb and obj, z for stl and ply")
+    target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = Field(None, description="Most faces")
+    priority: Priority = "normal"
+    label: Annotated[str, Field(max_length=200)] | None = Field(None, description="For you to find it again")
+
+    def options(self) -> RenditionOptions:
+        return RenditionOptions(**self.model_dump(include=set(RenditionOptions.model_fields)))
+
+
+class JobPath(BaseModel):
+    job_id: JobId
+
+
+class JobQuery(BaseModel):
+    wait: Annotated[float, Field(ge=0, le=60)] = Field(0, description="Hold the answer until the job ends, for seconds")
+
+
+class JobsQuery(BaseModel):
+    status: Status | None = None
+    generator: Annotated[str, Field(max_length=64)] | None = None
+    label: Annotated[str, Field(max_length=200)] | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = Field(None, description="`next_cursor` of the page before")
+
+
+class ModelPath(JobPath):
+    format: Format = Field(description=f"One of {', '.join(FORMATS)}")
+
+
+class ModelQuery(BaseModel):
+    """What is not given stays as the job said."""
+
+    size_mm: Annotated[float, Field(gt=0, le=10_000)] | None = Field(None, description="Longest side in mm")
+    up_axis: Literal["y", "z"] | None = None
+    target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = None
+
+
+class PreviewQuery(BaseModel):
+    size_px: Annotated[int, Field(ge=64, le=2048)] = Field(512, description="Side of the square picture in pixels")
+
+
+class JobFailure(BaseModel):
+    code: str
+    message: str
+    retryable: bool
+
+
+class JobUrls(BaseModel):
+    self: str
+    model: str
+    preview: str
+
+
+class JobBody(BaseModel):
+    """A job as it stands. Times in RFC 3339 UTC, durations in seconds, lengths in mm."""
+
+    id: JobId
+    task_id: str | None = Field(description="The Celery task, as Flower shows it; null when none was needed")
+    status: Status
+    stage: str | None = Field(description="What a running job does just now")
+    progress: Annotated[int, Field(ge=0, le=100)]
+    queue_position: int | None = Field(description="Works ahead of it in its queue")
+    eta_s: float | None = Field(description="Seconds to go, by the generator's recent pace")
+    generator: str
+    params: dict[str, Any]
+    options: dict[str, Any]
+    key: str = Field(description="The generation's content key")
+    cache: Served | None = Field(description="How it was served; null until that is known")
+    attempts: int
+    label: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    timings: dict[str, float]
+    result: MeshResult | None
+    error: JobFailure | None
+    urls: JobUrls
+
+    @classmethod
+    def of(cls, job: Job) -> JobBody:
+        me = f"/api/jobs/{job.id}"
+        return cls(
+            **{name: getattr(job, name) for name in cls.model_fields if name not in ("options", "urls", "params")},
+            params=job.params | {"seed": job.seed},
+            options=job.options.model_dump(mode="json") | {"priority": job.priority},
+            urls=JobUrls(self=me, model=f"{me}/model.{job.options.format}", preview=f"{me}/preview.png"),
+        )
+
+
+class JobList(BaseModel):
+    jobs: list[JobBody]
+    next_cursor: str | None
+
+
+class GeneratorBody(BaseModel):
+    name: str
+    title: str
+    revision: str
+    default: bool
+    needs: list[str]
+    available: bool
+    unavailable_because: str | None
+    parameters: dict[str, Any] = Field(description="JSON schema of its parameters, with defaults")
+
+
+class GeneratorList(BaseModel):
+    generators: list[GeneratorBody]
+
+
+class WorkerBody(BaseModel):
+    id: str
+    host: str
+    queue: str
+    device: str
+    alive: bool
+    seen_s_ago: float
+    doing: str | None
+
+
+class HealthBody(BaseModel):
+    status: Literal["ok", "degraded"]
+    version: str
+    redis: Literal["ok", "down"]
+    queues: dict[str, int] = Field(description="Works that wait, per queue")
+    workers: list[WorkerBody]
+
+
+class ReadyBody(BaseModel):
+    ready: bool
+
+
+class FieldProblem(BaseModel):
+    field: str
+    message: str
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457: what went wrong and what to do about it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    retryable: bool
+    errors: list[FieldProblem] | None = None

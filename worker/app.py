@@ -1,0 +1,78 @@
+"""The worker's composition root: the Celery app, each setting with its reason, and the process behind its tasks.
+
+Start it with `celery -A worker.app worker -Q generate -c 1` (one per GPU) or `-Q render -c N`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from billiard import current_process
+from celery import Celery
+from celery.signals import worker_process_init, worker_process_shutdown
+
+from jobs.broker import Sender, broker_settings
+from jobs.records import QUEUES
+from settings import Settings
+
+settings = Settings()
+app = Celery("orfeas", include=["worker.tasks"])
+app.conf.update(
+    broker_settings(settings.broker_url, longest_job_s=settings.job_time_limit_s),
+    # A worker holds exactly the message that it runs; the next one stays where idle workers see it.
+    task_acks_late=True,
+    worker_prefetch_multiplier=1,
+    # A lost child is noticed by its heartbeat; the broker must not requeue on its own, without counting attempts.
+    task_reject_on_worker_lost=False,
+    # The pulse ends a hung child; this is for one whose threads stand still as well.
+    task_time_limit=settings.job_time_limit_s + 60,
+    # Flower.
+    worker_send_task_events=True,
+    # A child that loads a big model must not be killed for being slow, least of all after a crash.
+    worker_proc_alive_timeout=600,
+    # Started before Redis, it waits; when the connection breaks, a running task goes on, since its claim is fenced.
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    # Ids only travel; nothing here is worth a result backend, `JobStore` owns the state.
+    result_backend=None,
+    worker_hijack_root_logger=True,
+)
+
+_process: Any = None
+
+
+@worker_process_init.connect
+def build_process(**_: object) -> None:
+    """After the fork: CUDA, sockets and threads begin in the child."""
+    process()
+
+
+@worker_process_shutdown.connect
+def close_process(**_: object) -> None:
+    if _process is not None:
+        _process.close()
+
+
+def process() -> Any:
+    """This child's `Process`, built once."""
+    global _process
+    if _process is None:
+        from worker.process import Process  # here, so that the parent never imports torch
+
+        _process = Process(settings, Sender(app), queue=_queue(), slot=_slot())
+        _process.start()
+    return _process
+
+
+def _queue() -> str:
+    """The queue that this worker was started for."""
+    serves = [queue for queue in QUEUES if queue in app.amqp.queues.consume_from]
+    return serves[0] if serves else QUEUES[0]
+
+
+def _slot() -> str:
+    """This child's place: the successor of a killed child sits in the same one."""
+    return f"{socket.gethostname()}:{os.getppid()}:{getattr(current_process(), 'index', 0)}"

@@ -1,0 +1,119 @@
+"""What a worker process is busy with, told to the store as it goes, and how each try ends.
+
+One `Attending` per process; the pulse reads it from its own thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from redis import RedisError
+
+from cache.errors import ArchiveError
+from jobs.errors import Canceled, GenerationFailed, JobError, OutOfMemory, StorageFailed, Superseded
+from jobs.records import Work
+from jobs.store import JobStore
+
+log = logging.getLogger(__name__)
+
+_TELL_EVERY_S = 0.25
+_RETRY_DELAY_S = 5.0
+
+
+class Attending:
+    """The claims this process holds and when each last moved, by a monotonic clock."""
+
+    def __init__(
+        self, store: JobStore, *, max_attempts: int = 3, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._max_attempts = max_attempts
+        self._clock = clock
+        self.held: dict[str, Work] = {}
+        self.started: dict[str, float] = {}
+        self.moved: dict[str, float] = {}
+
+    @property
+    def doing(self) -> str:
+        """For people: what this process works on."""
+        return ", ".join(f"{work.generator} {key[:12]}" for key, work in list(self.held.items()))
+
+    def hold(self, work: Work) -> None:
+        self.held[work.key] = work
+        self.started[work.key] = self.moved[work.key] = self._clock()
+
+    def let_go(self, work: Work) -> None:
+        for ledger in (self.held, self.started, self.moved):
+            ledger.pop(work.key, None)
+
+    @contextmanager
+    def to(self, work: Work) -> Iterator[Reporter]:
+        """Holds the claim for as long as the block runs, and turns whatever escapes it into the work's fate."""
+        self.hold(work)
+        try:
+            yield Reporter(self, work, self._store, self._clock)
+        except Canceled:
+            log.info("work %s was canceled: %s", work.key, self._store.release(work))
+        except Superseded:
+            log.warning("the claim of work %s was lost; its result is dropped", work.key)
+        except RedisError:
+            # The pulse hands it back as soon as Redis answers again; what is archived is not made twice.
+            log.exception("Redis failed in the middle of work %s", work.key)
+        except Exception as error:
+            self._fail(work, error)
+        except BaseException:  # this process is being ended: let others have it at once
+            self._store.release(work)
+            raise
+        finally:
+            self.let_go(work)
+
+    def _fail(self, work: Work, error: Exception) -> None:
+        verdict = as_job_error(error)
+        if not isinstance(error, JobError):
+            log.exception("work %s failed", work.key)
+        delay_s = _RETRY_DELAY_S * work.attempts
+        fate = self._store.fail(work, verdict, max_attempts=self._max_attempts, delay_s=delay_s)
+        log.warning("work %s: %s (%s), %s", work.key, verdict.code, verdict.message, fate)
+
+
+class Reporter:
+    """Progress of one claim, in percent, told at most a few times a second."""
+
+    def __init__(self, attending: Attending, work: Work, store: JobStore, clock: Callable[[], float]) -> None:
+        self._attending = attending
+        self._work = work
+        self._store = store
+        self._clock = clock
+        self._told_at = float("-inf")
+        self._stage = ""
+
+    def __call__(self, percent: float, stage: str) -> None:
+        """Raises: Canceled, Superseded."""
+        now = self._clock()
+        self._attending.moved[self._work.key] = now
+        if stage == self._stage and now - self._told_at < _TELL_EVERY_S:
+            return
+        self._told_at, self._stage = now, stage
+        try:
+            answer = self._store.progress(self._work, stage, int(percent))
+        except RedisError as error:  # progress is for people; the work goes on without
+            log.warning("progress of %s was not told: %s", self._work.key, error)
+            return
+        if answer == "canceled":
+            raise Canceled("nobody waits for this any more")
+        if answer == "stale":
+            raise Superseded("another worker owns this work now")
+
+
+def as_job_error(error: Exception) -> JobError:
+    """Any exception as one of the tree, in words for the caller."""
+    if isinstance(error, JobError):
+        return error
+    if isinstance(error, ArchiveError):
+        return StorageFailed(f"the result could not be kept: {error}")
+    if isinstance(error, MemoryError):
+        return OutOfMemory("the worker ran out of memory; a smaller picture or a lower resolution may pass")
+    return GenerationFailed(f"{type(error).__name__}: {error}")

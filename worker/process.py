@@ -1,0 +1,97 @@
+"""One worker process: everything it needs, built after the fork, and the two threads that keep it alive.
+
+Clients, models and threads do not survive a fork, so nothing of this exists in the parent.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+
+from redis import Redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from cache.archive import Archive
+from cache.lru import LRUCache
+from cache.redis import RedisCache
+from cache.tiered import TieredCache
+from jobs.broker import Sender
+from jobs.fleet import Fleet, WorkerInfo
+from jobs.records import Queue
+from jobs.store import JobStore, StoreLimits
+from jobs.watch import Watch
+from settings import Settings
+from worker.attending import Attending
+from worker.pulse import Patience, Pulse
+from worker.runner import Runner
+from worker.workshop import Workshop
+
+log = logging.getLogger(__name__)
+
+
+class Process:
+    """What a task needs, and the register entry that tells the fleet of it. `slot` is its place on this host."""
+
+    def __init__(self, settings: Settings, sender: Sender, *, queue: Queue, slot: str) -> None:
+        self.id = secrets.token_hex(8)
+        workshop = Workshop(settings.device) if queue == "generate" else None
+        limits = StoreLimits(queue_limit=settings.queue_limit, job_retention_s=settings.job_retention_s)
+        store = JobStore(connect(settings.broker_url), limits)
+        fleet = Fleet(store, max_attempts=settings.max_attempts)
+        attending = Attending(store, max_attempts=settings.max_attempts)
+        cards = workshop.cards() if workshop else []
+        info = WorkerInfo(
+            id=self.id, slot=slot, host=socket.gethostname(), pid=os.getpid(), queue=queue,
+            device=workshop.device if workshop else "cpu", offers=tuple(card.name for card in cards),
+        )  # fmt: skip
+        self.runner = Runner(
+            self.id, store, tiers(settings), Archive.open(settings.archive_location, prefix="inputs"), attending,
+            workshop, max_megapixels=settings.max_image_mp,
+        )  # fmt: skip
+        patience = Patience(settings.job_time_limit_s, settings.stall_limit_s)
+        self._pulse = Pulse(info, cards, fleet, store, attending, patience)
+        self._watch = Watch(store, fleet, sender, heartbeat_timeout_s=settings.heartbeat_timeout_s)
+        self._fleet = fleet
+        self._stop = threading.Event()
+        self._heartbeat_s = settings.heartbeat_s
+
+    def start(self) -> None:
+        """Starts the heartbeat and the watch; both wait for a Redis that is not there yet."""
+        self._thread("pulse", lambda: self._pulse.run(self._stop, every_s=self._heartbeat_s))
+        self._thread("watch", lambda: self._watch.run(self._stop))
+
+    def close(self) -> None:
+        """Says good-bye: what this process held goes back at once."""
+        self._stop.set()
+        self._fleet.leave(self.id)
+
+    def _thread(self, name: str, run: Callable[[], None]) -> None:
+        threading.Thread(target=run, name=name, daemon=True).start()
+
+
+def connect(url: str) -> Redis:
+    """A worker's client: it may wait a little, since a short pause of Redis should not cost a minute of GPU."""
+    retry = Retry(ExponentialWithJitterBackoff(base=0.1, cap=1.0), retries=3)
+    return Redis.from_url(
+        url, decode_responses=True, socket_connect_timeout=1.0, socket_timeout=5.0, retry=retry, health_check_interval=30
+    )
+
+
+def tiers(settings: Settings) -> TieredCache:
+    """The three tiers as this process sees them."""
+    return TieredCache(
+        LRUCache(settings.cache_max_size, settings.cache_max_memory_mb, settings.cache_ttl_seconds),
+        RedisCache(
+            settings.cache_url,
+            max_size=settings.cache_shared_max_size,
+            max_memory_mb=settings.cache_shared_max_memory_mb,
+            ttl_s=settings.cache_ttl_seconds,
+        ),
+        Archive.open(settings.archive_location),
+        enabled=not settings.disable_result_cache,
+    )

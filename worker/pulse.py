@@ -1,0 +1,128 @@
+"""The heartbeat of one worker process, in a thread of its own: it lives as long as the process does.
+
+It also ends the process when its work is hung or canceled and does not listen; the parent starts another. What
+the process held is given back or failed first, so nothing waits for the fleet to notice.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from redis import RedisError
+
+from jobs.errors import TimedOut
+from jobs.fleet import Fleet, GeneratorCard, Owned, WorkerInfo
+from jobs.store import JobStore
+from worker.attending import Attending
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a claim may run, be silent, or ignore that it was canceled, in seconds."""
+
+    job_time_limit_s: float = 1800.0
+    stall_limit_s: float = 600.0
+    cancel_grace_s: float = 2.0
+
+
+def end_process() -> None:
+    """SIGKILL to oneself: a hung model listens to nothing less."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Pulse:
+    """Beats for one worker; `also` is called with every beat (cache snapshots, the watch of the config)."""
+
+    def __init__(
+        self,
+        worker: WorkerInfo,
+        cards: list[GeneratorCard],
+        fleet: Fleet,
+        store: JobStore,
+        attending: Attending,
+        patience: Patience,
+        *,
+        also: Callable[[], None] = lambda: None,
+        end: Callable[[], None] = end_process,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._worker = worker
+        self._cards = cards
+        self._fleet = fleet
+        self._store = store
+        self._attending = attending
+        self._patience = patience
+        self._also = also
+        self._end = end
+        self._clock = clock
+        self._canceled_since: dict[str, float] = {}
+        self._strays: set[str] = set()
+
+    def run(self, stop: threading.Event, *, every_s: float) -> None:
+        """Beats until `stop` is set; registers at the first beat and whenever the fleet has forgotten it."""
+        while True:
+            try:
+                self.beat()
+            except RedisError as error:
+                log.warning("no heartbeat: Redis does not answer: %s", error)
+            except Exception:
+                log.exception("a heartbeat failed")
+            if stop.wait(every_s):
+                return
+
+    def beat(self) -> None:
+        self._check_clock()
+        owned = self._fleet.beat(replace(self._worker, doing=self._attending.doing))
+        if owned is None:
+            self._fleet.register(self._worker, self._cards)
+            owned = []
+        self._check_canceled(owned)
+        self._return_strays(owned)
+        self._also()
+
+    def _check_clock(self) -> None:
+        """A claim that ran or was silent for too long fails, and takes the process with it."""
+        now = self._clock()
+        for key, work in list(self._attending.held.items()):
+            running_s = now - self._attending.started.get(key, now)
+            silent_s = now - self._attending.moved.get(key, now)
+            if running_s > self._patience.job_time_limit_s:
+                self._time_out(work, f"it ran longer than {self._patience.job_time_limit_s:g} s (JOB_TIME_LIMIT_S)")
+            elif silent_s > self._patience.stall_limit_s:
+                self._time_out(work, f"it told nothing for {self._patience.stall_limit_s:g} s (STALL_LIMIT_S)")
+
+    def _time_out(self, work: Owned, reason: str) -> None:
+        log.error("work %s timed out: %s; this process ends", work.key, reason)
+        try:
+            self._store.fail(work, TimedOut(f"the generation was ended: {reason}"), max_attempts=1)
+        finally:
+            self._end()
+
+    def _check_canceled(self, owned: list[Owned]) -> None:
+        """Canceled work gets a moment to notice by itself at its next step."""
+        now = self._clock()
+        canceled = {one.key: self._canceled_since.get(one.key, now) for one in owned if one.canceled}
+        self._canceled_since = canceled
+        for one in owned:
+            if one.canceled and now - canceled[one.key] >= self._patience.cancel_grace_s:
+                log.warning("work %s was canceled and does not listen; this process ends", one.key)
+                try:
+                    self._store.release(one)
+                finally:
+                    self._end()
+
+    def _return_strays(self, owned: list[Owned]) -> None:
+        """What the store thinks is ours but nobody here works on, twice in a row, goes back into the queue."""
+        strays = {one.token for one in owned if one.key not in self._attending.held}
+        for one in owned:
+            if one.token in strays & self._strays:
+                log.warning("work %s was left over: %s", one.key, self._store.release(one))
+        self._strays = strays
