@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 EMBEDDED_REDIS_PORT = 6399
@@ -19,6 +19,12 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().resolve()
 
 
+def _comma_separated(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Keys = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+
 class Settings(BaseSettings):
     """What an operator may set; units are in the names.
 
@@ -26,7 +32,7 @@ class Settings(BaseSettings):
         pydantic.ValidationError: a value is out of range; the message names the setting.
     """
 
-    model_config = SettingsConfigDict(env_prefix="", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="", frozen=True, extra="ignore", env_ignore_empty=True)
 
     # Where it listens
     host: str | None = Field(None, description="Address to bind; loopback unless API keys are set")
@@ -53,10 +59,13 @@ class Settings(BaseSettings):
     max_attempts: PositiveInt = Field(3, description="Runs of one generation before it counts as poison")
     heartbeat_s: PositiveFloat = Field(2, description="Time between two heartbeats of a worker")
     heartbeat_timeout_s: PositiveFloat = Field(10, description="Silence after which a worker counts as dead")
+    stop_grace_s: NonNegativeFloat = Field(
+        10, description="Time that running work gets when the stack stops; what it cuts short is made again"
+    )
 
     # Who may ask, and how much
-    api_keys: Annotated[tuple[str, ...], NoDecode] = Field((), description="Comma-separated user keys")
-    admin_keys: Annotated[tuple[str, ...], NoDecode] = Field((), description="Comma-separated admin keys")
+    api_keys: Keys = Field((), description="Comma-separated user keys")
+    admin_keys: Keys = Field((), description="Comma-separated admin keys")
     max_upload_mb: PositiveFloat = Field(25, description="Largest upload")
     max_image_mp: PositiveFloat = Field(64, description="Largest picture in megapixels, checked before decoding")
     queue_limit: PositiveInt = Field(10_000, description="Generations and renditions waiting before new jobs get 503")
@@ -90,3 +99,11 @@ class Settings(BaseSettings):
     @cached_property
     def archive_location(self) -> str:
         return self.archive_url or (self.data_dir / "archive").as_uri()
+
+    def as_environment(self) -> dict[str, str]:
+        """These settings as variables, for processes that shall see the same ones."""
+        return {
+            name.upper(): ",".join(value) if isinstance(value, list) else str(value)
+            for name, value in self.model_dump(mode="json").items()
+            if value is not None
+        }
