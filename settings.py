@@ -9,7 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 EMBEDDED_REDIS_PORT = 6399
@@ -24,6 +32,7 @@ def _comma_separated(value: object) -> object:
 
 
 Keys = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+
 
 class Settings(BaseSettings):
     """What an operator may set; units are in the names.
