@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -62,7 +61,7 @@ def part_file(target: Path) -> Iterator[BinaryIO]:
     try:
         with part.open("xb+") as stream:
             yield stream
-        os.replace(part, target)
+        part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 

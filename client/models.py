@@ -136,23 +136,27 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Generator(_Answer):
-    """A way to make a mesh; `params` is the JSON schema of its parameters."""
+    """A way to make a mesh; `parameters` is the JSON schema of its parameters, with defaults."""
 
     name: str
     title: str = ""
-    description: str = ""
-    revision: str | None = None
-    available: bool = True
-    reason: str | None = None
+    revision: str = ""
     default: bool = False
-    params: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    available: bool = True
+    unavailable_because: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Health(_Answer):
-    """The state of the service; what else it reports is in `body`."""
+    """The state of the service: Redis, works that wait per queue, and each worker as the service describes it."""
 
     status: str
+    version: str = ""
+    redis: str = ""
+    queues: Mapping[str, int] = field(default_factory=dict)
+    workers: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

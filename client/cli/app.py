@@ -1,0 +1,42 @@
+"""Puts the `orfeas` command together from its groups; no command stands here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from client.cli import cache, demo, generate, generators, jobs, up
+from client.cli.outcomes import spoken
+from client.cli.output import leave_quietly_on_closed_pipe
+
+
+class _SpokenGroup(TyperGroup):
+    """Every command ends in a sentence and an exit code, never in a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            with spoken():
+                return super().invoke(ctx)
+        except BrokenPipeError:
+            leave_quietly_on_closed_pipe()
+            raise typer.Exit(0) from None
+
+
+app = typer.Typer(
+    cls=_SpokenGroup,
+    help="Turns pictures into 3D meshes: `orfeas demo` shows it, `orfeas up` starts it, `orfeas generate` uses it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo.demo)
+app.command()(up.up)
+app.command()(generate.generate)
+app.command()(jobs.status)
+app.command("list")(jobs.list_jobs)
+app.command()(jobs.cancel)
+app.command()(jobs.download)
+app.command("generators")(generators.generators)
+app.add_typer(cache.app, name="cache")

@@ -1,0 +1,96 @@
+"""`orfeas demo`: the main road once, on this machine: a picture in, a mesh out, and the same picture from the cache."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from client.cli.local import answers, load_settings, local_url, running_stack
+from client.cli.options import ApiKey, AsJson, patience
+from client.cli.orders import Order
+from client.cli.output import say, write_json
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+
+
+def demo(
+    picture: Annotated[Path | None, typer.Argument(help="Your own picture instead of ours.", exists=True)] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the mesh and its picture.")] = Path("out"),
+    url: Annotated[
+        str | None, typer.Option("--url", envvar="ORFEAS_URL", help="Use this service, start none.", metavar="URL")
+    ] = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start the service if none runs, make a mesh of a picture, and ask for the same again."""
+    image = picture or sample_picture()
+    address, service = _service(url, api_key)
+    with service:
+        say(f"\nSubmitting {image} to {address}")
+        order = Order(image.name, image, output / f"{image.stem}.glb")
+        runs = [_run_once(replace(order, name=name), address, api_key) for name in (image.name, "the same again")]
+    _report(runs, as_json)
+    if not as_json:
+        say(_hint(output, running=url is not None))
+
+
+def sample_picture() -> Path:
+    """The picture that comes with Orfeas.
+
+    Raises:
+        typer.BadParameter: the checkout lacks it.
+    """
+    pictures = sorted(ASSETS.glob("*.png"))
+    if not pictures:
+        raise typer.BadParameter(f"no picture in {ASSETS}; name one of yours: orfeas demo PICTURE")
+    return pictures[0]
+
+
+def _service(url: str | None, api_key: str | None) -> tuple[str, AbstractContextManager[Any]]:
+    if url is not None:
+        return url, nullcontext()
+    settings = load_settings()
+    address = local_url(settings)
+    if answers(address, api_key):
+        say(f"Using the service that runs at {address}")
+        return address, nullcontext()
+    say("Starting the service")
+    return address, running_stack(settings)
+
+
+def _run_once(order: Order, url: str, api_key: str | None) -> Any:
+    from client.aio import AsyncClient
+    from client.cli.progress import Bars
+    from client.cli.runs import Plan, Run, run_all
+    from client.submission import JobOptions
+
+    run = Run(order)
+    plan = Plan(JobOptions(format="glb"), at_once=1, wait=True, timeout_s=None, with_preview=True)
+    with Bars() as bars:
+        asyncio.run(run_all(AsyncClient(url, api_key, retries=patience()), [run], plan, bars))
+    if run.error:
+        raise run.error
+    return run
+
+
+def _report(runs: list[Any], as_json: bool) -> None:
+    from client.cli.summary import write_summary
+
+    if as_json:
+        write_json([run.as_json() for run in runs])
+    else:
+        write_summary(runs)
+
+
+def _hint(output: Path, running: bool) -> str:
+    start = "" if running else "  orfeas up                        leaves the service running\n"
+    return (
+        f"\nThe mesh and a picture of it are in {output}. Next:\n{start}"
+        "  orfeas generate yours.png -f stl --size-mm 80\n"
+        "  orfeas generators                shows what else can make a mesh"
+    )

@@ -1,0 +1,71 @@
+"""Where words go: people's text and bars to standard error, what was asked for to standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+UNFOLDED_COLUMNS = 240
+
+
+@cache
+def stdout() -> Console:
+    """For results; what is piped on is not cut to the width of a terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else UNFOLDED_COLUMNS)
+
+
+@cache
+def stderr() -> Console:
+    """For people."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else UNFOLDED_COLUMNS)
+
+
+def say(text: str, style: str | None = None) -> None:
+    """A line for people."""
+    stderr().print(text, style=style, markup=False, soft_wrap=True)
+
+
+def say_error(text: str) -> None:
+    """What went wrong, in one line for people."""
+    from rich.text import Text
+
+    stderr().print(Text.assemble(("error: ", "bold red"), text), soft_wrap=True)
+
+
+def write_json(value: Any) -> None:
+    """One JSON document on standard output, indented when a person reads it."""
+    print(json.dumps(value, indent=2 if sys.stdout.isatty() else None, ensure_ascii=False, default=str), flush=True)
+
+
+def write_bytes(data: bytes) -> None:
+    """A file's bytes on standard output."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
+    """A table of results; the columns named in `numbers` are set to the right."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    stdout().print(table)
+
+
+def leave_quietly_on_closed_pipe() -> None:
+    """`orfeas list | head` is no error: what is left in the buffers goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
