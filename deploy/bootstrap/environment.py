@@ -94,7 +94,7 @@ class Environment:
         self._pip.make_present()
 
     def _version(self) -> str | None:
-        ask = [self.python, "-c", "import sys; print(*sys.version_info[:2], sep='.')"]
+        ask: list[str | Path] = [self.python, "-c", "import sys; print(*sys.version_info[:2], sep='.')"]
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
             return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
         return None
@@ -122,7 +122,8 @@ class Environment:
         refuse_cuda(packages, self._torch_build)
         torch = f", torch {packages['torch']}" if "torch" in packages else ""
         self._progress.stage(f"installing {len(packages)} packages{torch}")
-        self._pip.run(["install", "--no-deps", "--no-compile", *source, *(f"{name}=={version}" for name, version in packages.items())])
+        exactly = [f"{name}=={version}" for name, version in packages.items()]
+        self._pip.run(["install", "--no-deps", "--no-compile", *source, *exactly])
 
     def _resolve(self, requirements: Sequence[str], source: Sequence[str]) -> dict[str, str]:
         # First a dry run, so that gigabytes can be refused before they are fetched; what it chose is what is installed.

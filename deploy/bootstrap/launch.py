@@ -13,7 +13,7 @@ from deploy.bootstrap.pip import ROOT
 
 RUN = ("requirements.txt",)
 TEST = ("requirements.txt", "requirements-test.txt")
-# Bytecode is written at first use instead of at installation; without it each process takes 2.5 s longer to import torch.
+# Bytecode is written at first use, not at installation; without it each import of torch takes 2.5 s longer.
 NOT_HANDED_ON = ("PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
 
 

@@ -93,7 +93,8 @@ class Pip:
         other_pips += [[str(self._python), f"{wheel}/pip"] for wheel in DEBIAN_WHEELS.glob("pip-*.whl")]
         for other_pip in other_pips:
             with contextlib.suppress(PipFailed):
-                return self.run(INSTALL_PIP, pip=other_pip)
+                self.run(INSTALL_PIP, pip=other_pip)
+                return
         self.run(INSTALL_PIP, pip=[str(self._python), str(self._fetch_zipapp())])
 
     def _fetch_zipapp(self) -> Path:

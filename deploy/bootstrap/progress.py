@@ -1,4 +1,4 @@
-"""Tells a waiting person on stderr what is being set up and for how long; stdout belongs to the command that follows."""
+"""Tells a waiting person on stderr what is being set up and for how long; stdout is for the command that follows."""
 
 from __future__ import annotations
 

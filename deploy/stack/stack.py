@@ -1,0 +1,220 @@
+"""The life of one stack: start it, wait until it can accept work, look at it, stop it.
+
+Does not know what the programs are (`programs.py`) nor how they are restarted (`supervision.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from xmlrpc.client import Fault
+
+from deploy.stack import supervision
+from deploy.stack.errors import AlreadyRunning, NotReady, StackError
+from deploy.stack.ports import check_ports
+from deploy.stack.programs import Program, programs
+from deploy.stack.readiness import Readiness
+from deploy.stack.session import Session
+from settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+POLL_S = 0.1
+LOG_TAIL_LINES = 8
+
+
+@dataclass(frozen=True)
+class ProgramState:
+    """What the supervisor says of one program. `state`: STARTING, RUNNING, BACKOFF, STOPPING, STOPPED, FATAL …"""
+
+    name: str
+    state: str
+    pid: int
+    log: Path
+
+
+class Stack:
+    """All programs of the service on this host, with one `DATA_DIR`.
+
+    Used as a context manager it is started at the entry and stopped at the exit. When the process that started it
+    dies, however, the stack goes too. `only` runs other programs than the service's own.
+    """
+
+    def __init__(self, settings: Settings, only: Sequence[Program] | None = None) -> None:
+        self._settings = settings
+        self._programs = programs(settings) if only is None else list(only)
+        self._run_dir = settings.data_dir / "run"
+        self._log_dir = settings.data_dir / "logs"
+        self._lock: int | None = None
+        self._session: Session | None = None
+        self._supervisor: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Stack:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """Where the API answers, as seen from this host."""
+        return Readiness.url_of(self._settings)
+
+    @property
+    def log_dir(self) -> Path:
+        return self._log_dir
+
+    def start(self) -> None:
+        """Start all programs and return at once; what a killed stack left behind is ended first.
+
+        Raises:
+            AlreadyRunning: another stack uses this DATA_DIR.
+            PortInUse: nothing was started.
+        """
+        self._make_folders()
+        self._take_lock()
+        try:
+            self._end_leftovers()
+            check_ports(self._programs)
+            self._start_supervisor()
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_ready(
+        self,
+        timeout_s: float = 60.0,
+        on_progress: Callable[[str], None] | None = None,
+        stopping: threading.Event | None = None,
+    ) -> None:
+        """Return when the API accepts work and every worker has signed in, or when `stopping` is set.
+
+        `on_progress` is told what is waited for, each time that changes.
+
+        Raises:
+            NotReady: it did not happen in time, or the supervisor died; says what stands in the logs.
+        """
+        readiness, stopping = Readiness(self._settings), stopping or threading.Event()
+        deadline, told = time.monotonic() + timeout_s, ""
+        while (missing := readiness.missing()) is not None:
+            if on_progress and missing != told:
+                on_progress(missing)
+                told = missing
+            if not self.is_running():
+                raise NotReady(f"the supervisor ended:\n{_tail(self._log_dir / 'supervisor.log')}")
+            if time.monotonic() > deadline:
+                raise NotReady(f"not ready after {timeout_s:.0f} s: {missing}{self._complaints()}")
+            if stopping.wait(POLL_S):
+                return
+
+    def is_running(self) -> bool:
+        return self._supervisor is not None and self._supervisor.poll() is None
+
+    def programs(self) -> list[ProgramState]:
+        """The state of every program, in the order of their names; none when the stack is not running."""
+        with contextlib.suppress(OSError, Fault):
+            rows = supervision.connect(self._run_dir).getAllProcessInfo()
+            return [
+                ProgramState(row["name"], row["statename"], row["pid"], Path(row["stdout_logfile"]))
+                for row in sorted(rows, key=lambda row: str(row["name"]))
+            ]
+        return []
+
+    def stop(self) -> None:
+        """Stop every program, running work after STOP_GRACE_S; no process is left. Stopping twice does no harm."""
+        if self._supervisor is not None:
+            self._supervisor.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._supervisor.wait(timeout=self._longest_stop_s())
+        if self._session is not None:
+            self._session.end(grace_s=0)
+        if self._supervisor is not None:
+            self._supervisor.wait()
+        self._supervisor = self._session = None
+        if self._lock is not None:
+            self._record.unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def _record(self) -> Path:
+        return self._run_dir / "session.json"
+
+    def _make_folders(self) -> None:
+        # Logs and results may hold people's pictures: for this user only.
+        self._settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self._run_dir, self._log_dir, *(self._settings.data_dir / name for name in ("redis", "flower"))):
+            folder.mkdir(exist_ok=True)
+
+    def _take_lock(self) -> None:
+        if self._lock is not None:
+            raise StackError("this stack was started already")
+        lock = os.open(self._run_dir / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise AlreadyRunning(self._settings.data_dir) from None
+        self._lock = lock
+
+    def _end_leftovers(self) -> None:
+        if left := Session.load(self._record):
+            left.end(self._settings.stop_grace_s)
+        self._record.unlink(missing_ok=True)
+
+    def _start_supervisor(self) -> None:
+        config = self._run_dir / "supervisor.conf"
+        config.write_text(
+            supervision.configuration(
+                [self._guard(), *self._programs],
+                root=ROOT,
+                run_dir=self._run_dir,
+                log_dir=self._log_dir,
+                stop_grace_s=self._settings.stop_grace_s,
+            )
+        )
+        # Its own session, so that Ctrl-C in the terminal reaches this process alone, which then stops it in order.
+        self._supervisor = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],
+            cwd=ROOT,
+            env={**os.environ, **self._settings.as_environment(), "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._session = Session.led_by(self._supervisor.pid)
+        self._session.save(self._record)
+
+    def _guard(self) -> Program:
+        grace = f"{self._settings.stop_grace_s:.0f}"
+        command = (sys.executable, "-m", "deploy.stack.guard", str(os.getpid()), grace)
+        return Program("guard", command, priority=1)
+
+    def _longest_stop_s(self) -> float:
+        # Groups stop one after the other, and each may use its grace.
+        groups = {program.group or program.name for program in self._programs}
+        return (self._settings.stop_grace_s + 2) * (len(groups) + 1)
+
+    def _complaints(self) -> str:
+        down = [program for program in self.programs() if program.state != "RUNNING"]
+        return "".join(
+            f"\n\n{program.name} is {program.state}; {program.log}:\n{_tail(program.log)}" for program in down
+        )
+
+
+def _tail(log: Path) -> str:
+    try:
+        return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
+    except OSError as error:
+        return str(error)
