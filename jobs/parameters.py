@@ -6,6 +6,7 @@ The worker's pydantic model is where the schema comes from and has the last word
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,9 @@ def fill(schema: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         raise BadParameters(unknown)
     filled = {name: form["default"] for name, form in fields.items() if "default" in form}
     filled |= {name: _understood(value, fields[name], schema) for name, value in given.items()}
+    endless = [name for name, value in filled.items() if isinstance(value, float) and not math.isfinite(value)]
+    if endless:  # JSON has no word for them, and every comparison of the schema lets NaN pass
+        raise BadParameters([FieldError(name, "must be a finite number") for name in endless])
     errors = sorted(Draft202012Validator(schema).iter_errors(filled), key=lambda error: list(map(str, error.path)))
     if errors:
         raise BadParameters([_field_error(error) for error in errors])

@@ -13,8 +13,8 @@ from tests.job_fleet import a_request, a_worker, claimed, finish, submitted
 
 
 @pytest.fixture
-def store(real_redis: Redis) -> JobStore:
-    return JobStore(real_redis)
+def store(text_redis: Redis) -> JobStore:
+    return JobStore(text_redis)
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ def test_a_registered_worker_is_seen_with_what_it_does(fleet: Fleet) -> None:
     assert seen.seen_s_ago < 5
 
 
-def test_a_worker_that_the_fleet_has_forgotten_must_register_again(fleet: Fleet, real_redis: Redis) -> None:
+def test_a_worker_that_the_fleet_has_forgotten_must_register_again(fleet: Fleet, text_redis: Redis) -> None:
     fleet.register(a_worker("w1"), [])
-    real_redis.flushall()
+    text_redis.flushall()
     assert fleet.beat(a_worker("w1")) is None
 
 

@@ -12,8 +12,8 @@ from tests.job_fleet import a_request, a_submission, claimed, finish, submitted
 
 
 @pytest.fixture
-def store(real_redis: Redis) -> JobStore:
-    return JobStore(real_redis, StoreLimits(queue_limit=3))
+def store(text_redis: Redis) -> JobStore:
+    return JobStore(text_redis, StoreLimits(queue_limit=3))
 
 
 def test_a_new_job_is_queued_and_its_generation_is_due(store: JobStore) -> None:
@@ -216,22 +216,22 @@ def test_an_ordered_rendition_is_made_without_a_job(store: JobStore) -> None:
     assert store.last_error(key)["code"] == "bad_image"
 
 
-def test_nothing_is_left_in_redis_but_the_job_when_all_has_ended(store: JobStore, real_redis: Redis) -> None:
+def test_nothing_is_left_in_redis_but_the_job_when_all_has_ended(store: JobStore, text_redis: Redis) -> None:
     job_id = submitted(store)
     finish(store, claimed(store))
-    left = {name.removeprefix("{orfeas}:") for name in real_redis.keys()}
+    left = {name.removeprefix("{orfeas}:") for name in text_redis.keys()}
     assert left == {f"job:{job_id}", "jobs", "jobs:local", "changes", "counters", "pace", "token"}
-    assert real_redis.ttl(f"{{orfeas}}:job:{job_id}") > 0
+    assert text_redis.ttl(f"{{orfeas}}:job:{job_id}") > 0
 
 
-def test_jobs_past_their_retention_leave_the_listings(real_redis: Redis) -> None:
-    store = JobStore(real_redis, StoreLimits(job_retention_s=3600))
+def test_jobs_past_their_retention_leave_the_listings(text_redis: Redis) -> None:
+    store = JobStore(text_redis, StoreLimits(job_retention_s=3600))
     job_id = submitted(store)
     finish(store, claimed(store))
-    real_redis.delete(f"{{orfeas}}:job:{job_id}")
+    text_redis.delete(f"{{orfeas}}:job:{job_id}")
     assert store.forget_ended() == 0, "it is young: its listing stays"
     old = "000000000001" + "0" * 20
-    real_redis.zadd("{orfeas}:jobs", {old: 0})
-    real_redis.zadd("{orfeas}:jobs:local", {old: 0})
+    text_redis.zadd("{orfeas}:jobs", {old: 0})
+    text_redis.zadd("{orfeas}:jobs:local", {old: 0})
     assert store.forget_ended() == 1
-    assert real_redis.zscore("{orfeas}:jobs:local", old) is None
+    assert text_redis.zscore("{orfeas}:jobs:local", old) is None
