@@ -157,7 +157,10 @@ class Core:
 
 
 def _worth_repeating(refusal: ApiError) -> bool:
-    return refusal.status in RETRIED_STATUSES or (refusal.status >= 500 and refusal.retryable)
+    if refusal.status in RETRIED_STATUSES:
+        # The service says itself whether trying again can help; a proxy before it, without a code, does not.
+        return refusal.retryable or not refusal.code
+    return refusal.status >= 500 and refusal.retryable
 
 
 def _json_post(path: str, body: Mapping[str, Any]) -> Request:

@@ -5,7 +5,6 @@ A file under the asked name is always complete: bytes are written beside it, to 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import re
@@ -23,6 +22,8 @@ from client.wire import Answer, Flow, Open, Read, Request, Sleep, TransportFailu
 
 DEFAULT_TIMEOUT_S = 120.0
 NOT_READY_POLL_S = 0.5
+# A form that nobody has asked for yet is made while the request is held.
+SILENCE_S = 60.0
 
 
 class Form(TypedDict, total=False):
@@ -94,7 +95,7 @@ def model(core: Core, job: Job | str, form: Form, timeout_s: float) -> Flow[byte
 
 def preview(core: Core, job: Job | str, size_px: int | None, timeout_s: float) -> Flow[bytes]:
     """A PNG of the mesh, `size_px` wide and high; otherwise as `download`."""
-    request = Request("GET", job_path(job, "/preview.png"), query(size_px=size_px))
+    request = Request("GET", job_path(job, "/preview.png"), query(size_px=size_px), timeout_s=SILENCE_S)
     return (yield from _fetch_bytes(core, request, "", timeout_s))
 
 
@@ -112,7 +113,7 @@ def _model_request(core: Core, job: Job | str, form: Form) -> Flow[tuple[Request
     format = changes.pop("format", known.format)
     own = not changes and format == known.format
     sha256 = known.result.sha256 if own and known.result else ""
-    return Request("GET", job_path(known, f"/model.{format}"), query(**changes)), sha256
+    return Request("GET", job_path(known, f"/model.{format}"), query(**changes), timeout_s=SILENCE_S), sha256
 
 
 def _fetch(core: Core, request: Request, sink: Sink, sha256: str, timeout_s: float) -> Flow[None]:
@@ -133,7 +134,7 @@ def _fetch(core: Core, request: Request, sink: Sink, sha256: str, timeout_s: flo
             furthest_bytes = max(furthest_bytes, sink.size_bytes)
             yield from core.pause(failures, NotReachable(core.url, failure.cause), None)
             continue
-        return _verify(sink, sha256 or _sha256_said(answer), request.path)
+        return _verify(sink, sha256 or _sha256_said(etag), request.path)
 
 
 def _rest_of(request: Request, sink: Sink, etag: str) -> Request:
@@ -166,10 +167,10 @@ def _strong(etag: str) -> str:
     return "" if etag.startswith("W/") else etag
 
 
-def _sha256_said(answer: Answer) -> str:
-    """The SHA-256 of the whole file as the answer's `Repr-Digest` (RFC 9530) gives it, in hex; empty without one."""
-    match = re.search(r"sha-256=:([A-Za-z0-9+/=]+):", answer.headers.get("repr-digest", ""))
-    return base64.b64decode(match.group(1)).hex() if match else ""
+def _sha256_said(etag: str) -> str:
+    """The SHA-256 in hex that the service uses as a strong ETag; empty when it is something else."""
+    match = re.fullmatch(r'"([0-9a-f]{64})"', etag)
+    return match.group(1) if match else ""
 
 
 def _verify(sink: Sink, sha256: str, path: str) -> None:

@@ -38,11 +38,12 @@ class Service:
         return [f"{one.method} {one.full_path.rstrip('?')}" for one in self.asked]
 
 
-def problem(status: int, code: str, headers: dict[str, str] | None = None, **more: object) -> Callable[[], Response]:
-    body = json.dumps(
-        {"type": "about:blank", "title": code, "status": status, "detail": f"no: {code}", "code": code, **more}
-    )
-    return lambda: Response(body, status, headers, content_type="application/problem+json")
+def problem(
+    status: int, code: str, headers: dict[str, str] | None = None, retryable: bool | None = None, **more: object
+) -> Callable[[], Response]:
+    again = status in (429, 503) if retryable is None else retryable
+    body = {"title": code, "status": status, "detail": f"no: {code}", "code": code, "retryable": again, **more}
+    return lambda: Response(json.dumps(body), status, headers, content_type="application/problem+json")
 
 
 def cut_after(size: int, status: int = 200, start: int = 0) -> Callable[[], Response]:

@@ -131,7 +131,7 @@ def test_an_option_that_does_not_exist_is_refused_before_anything_is_sent(client
 
 
 def test_a_repeated_submission_is_the_same_to_the_last_byte_and_makes_one_job(client: Any, service: Service) -> None:
-    service.next_answers = [problem(503, "queue_full"), problem(502, "bad_gateway")]
+    service.next_answers = [problem(503, "queue_full"), problem(502, "")]
     client.submit(b"x")
     bodies = {asked.get_data() for asked in service.asked}
     keys = {asked.headers["Idempotency-Key"] for asked in service.asked}
@@ -171,6 +171,13 @@ def test_a_refusal_that_cannot_change_is_not_repeated(client: Any, service: Serv
         with pytest.raises(kind):
             client.submit(b"x")
     assert len(service.asked) == 4
+
+
+def test_a_fault_that_the_service_calls_final_is_not_repeated(client: Any, service: Service) -> None:
+    service.next_answers = [problem(502, "generation_failed", retryable=False)]
+    with pytest.raises(Unavailable, match="generation_failed"):
+        client.preview("j1")
+    assert len(service.asked) == 1
 
 
 def test_a_validation_error_names_the_fields(client: Any, service: Service) -> None:
@@ -254,7 +261,7 @@ def test_all_pages_of_jobs_are_walked_as_needed(client: Any, service: Service) -
 
 
 def test_a_lost_answer_to_a_cancel_does_not_turn_it_into_an_error(client: Any, service: Service) -> None:
-    service.next_answers = [problem(502, "bad_gateway"), problem(409, "already_ended")]
+    service.next_answers = [problem(502, ""), problem(409, "already_ended")]
     service.states = [{"status": "canceled"}]
     assert client.cancel("j1").status == "canceled"
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from client.cli.local import answers, load_settings, local_url, running_stack
+from client.aio import AsyncClient
+from client.cli.local import answers, load_settings, running_stack, url_of
 from client.cli.options import ApiKey, AsJson, patience
 from client.cli.orders import Order
 from client.cli.output import say, write_json
+from client.cli.progress import Bars
+from client.cli.runs import Plan, Run, run_all
+from client.cli.summary import write_summary
+from client.submission import JobOptions
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
@@ -29,13 +35,14 @@ def demo(
 ) -> None:
     """Start the service if none runs, make a mesh of a picture, and ask for the same again."""
     image = picture or sample_picture()
-    address, service = _service(url, api_key)
-    with service:
+    with _service(url, api_key) as (address, key):
         say(f"\nSubmitting {image} to {address}")
         order = Order(image.name, image, output / f"{image.stem}.glb")
-        runs = [_run_once(replace(order, name=name), address, api_key) for name in (image.name, "the same again")]
-    _report(runs, as_json)
-    if not as_json:
+        runs = [_run_once(replace(order, name=name), address, key) for name in (image.name, "the same again")]
+    if as_json:
+        write_json([run.as_json() for run in runs])
+    else:
+        write_summary(runs)
         say(_hint(output, running=url is not None))
 
 
@@ -51,24 +58,25 @@ def sample_picture() -> Path:
     return pictures[0]
 
 
-def _service(url: str | None, api_key: str | None) -> tuple[str, AbstractContextManager[Any]]:
+@contextmanager
+def _service(url: str | None, api_key: str | None) -> Iterator[tuple[str, str | None]]:
+    """The address and the key of a service: the one named, the one that runs here already, or a new one."""
     if url is not None:
-        return url, nullcontext()
+        yield url, api_key
+        return
     settings = load_settings()
-    address = local_url(settings)
-    if answers(address, api_key):
+    address = url_of(settings)
+    key = api_key or next(iter(settings.api_keys + settings.admin_keys), None)
+    if answers(address, key):
         say(f"Using the service that runs at {address}")
-        return address, nullcontext()
+        yield address, key
+        return
     say("Starting the service")
-    return address, running_stack(settings)
+    with running_stack(settings):
+        yield address, key
 
 
-def _run_once(order: Order, url: str, api_key: str | None) -> Any:
-    from client.aio import AsyncClient
-    from client.cli.progress import Bars
-    from client.cli.runs import Plan, Run, run_all
-    from client.submission import JobOptions
-
+def _run_once(order: Order, url: str, api_key: str | None) -> Run:
     run = Run(order)
     plan = Plan(JobOptions(format="glb"), at_once=1, wait=True, timeout_s=None, with_preview=True)
     with Bars() as bars:
@@ -76,15 +84,6 @@ def _run_once(order: Order, url: str, api_key: str | None) -> Any:
     if run.error:
         raise run.error
     return run
-
-
-def _report(runs: list[Any], as_json: bool) -> None:
-    from client.cli.summary import write_summary
-
-    if as_json:
-        write_json([run.as_json() for run in runs])
-    else:
-        write_summary(runs)
 
 
 def _hint(output: Path, running: bool) -> str:

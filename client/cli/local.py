@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from client.cli.outcomes import Exit, NotStarted
 from client.cli.output import say
 
 if TYPE_CHECKING:
@@ -35,12 +36,6 @@ def load_settings() -> Settings:
         raise typer.BadParameter(wrong) from None
 
 
-def local_url(settings: Settings) -> str:
-    """Where the service of these settings answers, seen from this machine."""
-    host = "127.0.0.1" if settings.bind_host in ("0.0.0.0", "::") else settings.bind_host
-    return f"http://{host}:{settings.port}"
-
-
 def answers(url: str, api_key: str | None) -> bool:
     """Whether an Orfeas runs there already."""
     from client.errors import OrfeasError
@@ -57,14 +52,34 @@ def answers(url: str, api_key: str | None) -> bool:
 
 @contextmanager
 def running_stack(settings: Settings) -> Iterator[Stack]:
-    """The whole stack, up and ready; stopped at the end, also by SIGTERM."""
-    from deploy.stack import Stack
+    """The whole service, ready for work; stopped at the end, also by SIGTERM.
+
+    Raises:
+        NotStarted: it did not come up; says why.
+    """
+    from deploy.stack import Stack, StackError
 
     signal.signal(signal.SIGTERM, _interrupt)
-    with Stack(settings) as stack:
-        stack.start()
-        stack.wait_ready(timeout_s=READY_TIMEOUT_S, on_progress=say)
-        yield stack
+    try:
+        with Stack(settings) as stack:
+            stack.wait_ready(READY_TIMEOUT_S, on_progress=say)
+            yield stack
+    except StackError as error:
+        raise NotStarted(str(error)) from error
+
+
+def keep_running(settings: Settings) -> Exit:
+    """Run the whole service until Ctrl-C, SIGTERM or SIGHUP."""
+    from deploy.stack.foreground import run
+
+    return Exit.UNREACHABLE if run(settings, say, timeout_s=READY_TIMEOUT_S) else Exit.OK
+
+
+def url_of(settings: Settings) -> str:
+    """Where the service of these settings answers, seen from this machine."""
+    from deploy.stack import Stack
+
+    return Stack(settings).url
 
 
 def _interrupt(_number: int, _frame: object) -> None:

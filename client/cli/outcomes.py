@@ -36,10 +36,14 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+class NotStarted(OrfeasError):
+    """The service of this machine could not be started."""
+
+
 _CODES: tuple[tuple[tuple[type[BaseException], ...], Exit], ...] = (
     ((JobFailed, JobCanceled), Exit.JOB_FAILED),
     ((WaitTimeout,), Exit.TIMEOUT),
-    ((NotReachable, UnexpectedAnswer, Unavailable, RateLimited, ServerFault), Exit.UNREACHABLE),
+    ((NotStarted, NotReachable, UnexpectedAnswer, Unavailable, RateLimited, ServerFault), Exit.UNREACHABLE),
     ((ApiError,), Exit.REFUSED),
     ((KeyboardInterrupt, asyncio.CancelledError), Exit.INTERRUPTED),
     ((OrfeasError, OSError), Exit.JOB_FAILED),
