@@ -43,6 +43,8 @@ def wait(
         JobFailed, JobCanceled: how it ended.
         WaitTimeout: it had not ended after `timeout_s`.
     """
+    if isinstance(job, Job) and job.ended:
+        return checked(job)
     started_s = core.clock()
     told: Job | None = None
     while True:

@@ -24,6 +24,7 @@ class Service:
     def __init__(self) -> None:
         self.url = ""
         self.asked: list[Any] = []
+        self.asked_again = threading.Condition()
         self.next_answers: list[Callable[[], Response]] = []
         self.states: list[dict[str, Any]] = [{"status": "succeeded"}]
         self.jobs: dict[str, str] = {}
@@ -33,6 +34,11 @@ class Service:
         done = state["status"] == "succeeded"
         body = {"id": job_id, "generator": "inflate", "options": {"format": "glb"}, "cache": "MISS" if done else None}
         return body | {"result": RESULT if done else None, "label": None, "a_field_of_tomorrow": 1} | state
+
+    def wait_for(self, seen: Callable[[], bool], limit_s: float) -> bool:
+        """Whether it came true before the deadline; looked at after each request."""
+        with self.asked_again:
+            return self.asked_again.wait_for(seen, limit_s)
 
     def paths(self) -> list[str]:
         return [f"{one.method} {one.full_path.rstrip('?')}" for one in self.asked]
@@ -63,7 +69,9 @@ def make_app(service: Service) -> Flask:
     @app.before_request
     def canned() -> Response | None:
         request.get_data()
-        service.asked.append(request._get_current_object())  # type: ignore[attr-defined]
+        with service.asked_again:
+            service.asked.append(request._get_current_object())  # type: ignore[attr-defined]
+            service.asked_again.notify_all()
         return service.next_answers.pop(0)() if service.next_answers else None
 
     @app.post("/api/jobs")

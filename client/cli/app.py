@@ -9,19 +9,14 @@ from typer.core import TyperGroup
 
 from client.cli import cache, demo, generate, generators, jobs, up
 from client.cli.outcomes import spoken
-from client.cli.output import leave_quietly_on_closed_pipe
 
 
 class _SpokenGroup(TyperGroup):
     """Every command ends in a sentence and an exit code, never in a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        try:
-            with spoken():
-                return super().invoke(ctx)
-        except BrokenPipeError:
-            leave_quietly_on_closed_pipe()
-            raise typer.Exit(0) from None
+        with spoken():
+            return super().invoke(ctx)
 
 
 app = typer.Typer(

@@ -11,6 +11,7 @@ import typer
 from client.cli import wording
 from client.cli.options import DEFAULT_URL, ApiKey, AsJson, Faces, FormatOption, SizeMm, UpAxisOption, Url, connect
 from client.cli.output import say, stdout, write_bytes, write_json, write_table
+from client.errors import JobCanceled, JobFailed
 from client.following import checked
 from client.models import Job
 
@@ -41,14 +42,18 @@ def status(
 def _watched(client: Client, job_id: str, as_json: bool) -> Job:
     from client.cli.progress import Bars
 
-    job = client.job(job_id)
     with Bars() as bars:
-        bar = bars.add(job.label or job.id)
-        for job in client.stream(job_id):
+        bar = bars.add(job_id)
+
+        def on_progress(job: Job) -> None:
             bar.show(job)
             if as_json:
                 write_json(job.body)
-    return job
+
+        try:
+            return client.wait(job_id, on_progress=on_progress)
+        except (JobFailed, JobCanceled) as ended:
+            return ended.job
 
 
 def list_jobs(

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import typer
 
-from client.cli.output import say_error
+from client.cli.output import leave_quietly_on_closed_pipe, say_error
 from client.errors import (
     ApiError,
     JobCanceled,
@@ -68,6 +68,9 @@ def spoken() -> Iterator[None]:
     """Turn the client's errors and Ctrl-C into a sentence and an exit code."""
     try:
         yield
+    except BrokenPipeError:
+        leave_quietly_on_closed_pipe()
+        raise typer.Exit(Exit.OK) from None
     except (OrfeasError, OSError) as error:
         say_error(str(error))
         raise typer.Exit(exit_code(error)) from None

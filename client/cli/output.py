@@ -20,7 +20,12 @@ def stdout() -> Console:
     """For results; what is piped on is not cut to the width of a terminal."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else UNFOLDED_COLUMNS)
+    class Results(Console):
+        def on_broken_pipe(self) -> None:
+            # Rich's own answer is to exit with 1; whoever closed the pipe has what was wanted.
+            raise BrokenPipeError
+
+    return Results(highlight=False, width=None if sys.stdout.isatty() else UNFOLDED_COLUMNS)
 
 
 @cache
