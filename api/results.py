@@ -63,7 +63,7 @@ def deliver(house: Services, job: Job, options: RenditionOptions | PreviewOption
         described = house.cache.describe(key)
         if described is not MISSING and request.if_none_match.contains(described.meta["result"]["sha256"]):
             return Response(status=304, headers={"ETag": f'"{described.meta["result"]["sha256"]}"'})
-    found = house.cache.lookup(key)
+    found = house.cache.fetch(key)
     if not isinstance(found, Found):
         found = rendered(house, job, options)
     response = Response(found.data, mimetype=MEDIA_TYPES[options.format])
@@ -88,7 +88,7 @@ def rendered(house: Services, job: Job, options: RenditionOptions | PreviewOptio
     )
     if not done:
         raise unavailable("rendering", "the rendition is being made; ask again in a moment", retry_after_s=2)
-    found = house.cache.lookup(key)
+    found = house.cache.fetch(key)
     if isinstance(found, Found):
         return Found(found.data, found.meta, "")
     error = house.store.last_error(key) or {"code": "result_gone", "message": "the result is kept no longer"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import asdict
 from typing import Any
 
 import trimesh
@@ -108,7 +109,7 @@ class Runner:
         generate_s = time.perf_counter() - begun
         data = canonical.encode(mesh)
         tell(_GENERATED, "store")
-        self._keep(work, data, {"kind": "generation", "report": report(mesh).as_dict()}, cost_s=generate_s)
+        self._keep(work, data, {"kind": "generation", "report": asdict(report(mesh))}, cost_s=generate_s)
         timings = {"prepare_s": begun - started, "generate_s": generate_s}
         timings["store_s"] = time.perf_counter() - started - sum(timings.values())
         return mesh, {name: round(seconds, 4) for name, seconds in timings.items()}
@@ -137,7 +138,7 @@ class Runner:
         return data, result.model_dump(mode="json")
 
     def _canonical(self, generation_key: str) -> trimesh.Trimesh:
-        found = self._cache.lookup(generation_key)
+        found = self._cache.fetch(generation_key)
         if not isinstance(found, Found):
             raise ResultGone("the mesh behind this rendition is kept no longer; submit the picture again")
         return canonical.read(found.data)
