@@ -29,6 +29,7 @@ from settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.1
 LOG_TAIL_LINES = 8
+TROUBLED = ("BACKOFF", "FATAL", "EXITED")
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Stack:
         readiness, stopping = Readiness(self._settings), stopping or threading.Event()
         deadline, told = time.monotonic() + timeout_s, ""
         while (missing := readiness.missing()) is not None:
+            missing += self._trouble()
             if on_progress and missing != told:
                 on_progress(missing)
                 told = missing
@@ -185,14 +187,16 @@ class Stack:
             )
         )
         # Its own session, so that Ctrl-C in the terminal reaches this process alone, which then stops it in order.
-        self._supervisor = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],
-            cwd=ROOT,
-            env={**os.environ, **self._settings.as_environment(), "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with (self._log_dir / "supervisor.log").open("ab") as log:
+            self._supervisor = subprocess.Popen(
+                [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],
+                cwd=ROOT,
+                env={**os.environ, **self._settings.as_environment(), "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         self._session = Session.led_by(self._supervisor.pid)
         self._session.save(self._record)
 
@@ -205,6 +209,10 @@ class Stack:
         # Groups stop one after the other, and each may use its grace.
         groups = {program.group or program.name for program in self._programs}
         return (self._settings.stop_grace_s + 2) * (len(groups) + 1)
+
+    def _trouble(self) -> str:
+        failing = [program.name for program in self.programs() if program.state in TROUBLED]
+        return f" ({', '.join(failing)} keeps ending; see {self._log_dir})" if failing else ""
 
     def _complaints(self) -> str:
         down = [program for program in self.programs() if program.state != "RUNNING"]

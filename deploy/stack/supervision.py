@@ -87,7 +87,8 @@ def _program_section(program: Program, root: Path, log_dir: Path, stop_grace_s: 
         # What a program leaves in its group when it is stopped goes with it.
         "killasgroup": "true",
         "redirect_stderr": "true",
-        "stdout_logfile": log_dir / f"{program.name}.log",
+        # Of all options, this one is expanded twice.
+        "stdout_logfile": _escaped(log_dir / f"{program.name}.log"),
         "stdout_logfile_maxbytes": LOG_BYTES,
         "stdout_logfile_backups": LOG_BACKUPS,
     }
@@ -112,6 +113,9 @@ def _group_sections(programs: Iterable[Program]) -> list[str]:
 
 
 def _section(name: str, options: Mapping[str, object]) -> list[str]:
+    return [f"[{name}]", *(f"{option} = {_escaped(value)}" for option, value in options.items()), ""]
+
+
+def _escaped(value: object) -> str:
     # A percent sign begins an expansion in this file.
-    values = [f"{option} = {str(value).replace('%', '%%')}" for option, value in options.items()]
-    return [f"[{name}]", *values, ""]
+    return str(value).replace("%", "%%")
