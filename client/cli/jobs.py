@@ -126,10 +126,9 @@ def _row(job: Job) -> tuple[str, ...]:
 def _show(job: Job) -> None:
     rows = [
         ("job", job.id),
-        ("status", job.status),
-        ("doing", wording.doing(job) if not job.ended else ""),
+        ("status", wording.doing(job)),
         ("progress", f"{job.progress:.0f} %"),
-        ("expected in", wording.duration(job.eta_s) if not job.ended else ""),
+        ("expected in", wording.expected(job)),
         ("generator", job.generator),
         ("label", job.label or ""),
         ("served from", wording.served_from(job)),

@@ -30,8 +30,8 @@ class Bar:
 
     def show(self, job: Job) -> None:
         """The job as it is now."""
-        left = "" if job.eta_s is None or job.ended else f"about {wording.duration(job.eta_s)} left"
-        self._progress.update(self._task, completed=100.0 if job.status == "succeeded" else job.progress, left=left)
+        completed = 100.0 if job.status == "succeeded" else job.progress
+        self._progress.update(self._task, completed=completed, left=wording.expected(job))
         self.say(wording.doing(job), _STYLES.get(job.status, ""))
 
 

@@ -22,17 +22,22 @@ def served_from(job: Job) -> str:
 def doing(job: Job) -> str:
     """What happens to a job now."""
     if job.status == "queued" and job.queue_position is not None:
-        return f"queued, place {job.queue_position}"
+        return f"queued, {job.queue_position} ahead" if job.queue_position else "queued, next"
     if job.status == "running" and job.stage:
         return job.stage
     return job.status
+
+
+def expected(job: Job) -> str:
+    """When it will be done, as far as the service can tell; no more exact than that."""
+    return "" if job.eta_s is None or job.ended else f"about {duration(max(1, round(job.eta_s)))}"
 
 
 def duration(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds < 60:
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
+        return f"{seconds:.2f} s" if seconds < 10 and isinstance(seconds, float) else f"{seconds:.0f} s"
     return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
 
 
