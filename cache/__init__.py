@@ -1,0 +1,43 @@
+"""Bytes in, bytes out, found by key: a local LRU, a shared LRU in Redis, a durable archive, and the three as one.
+
+Usable on its own by any Python program; it knows nothing of jobs, pictures or meshes.
+"""
+
+from __future__ import annotations
+
+from cache.archive import Archive
+from cache.entry import CacheEntry
+from cache.errors import ArchiveError, ArchiveFull, ArchiveUnavailable, BadEntry, CacheError, InvalidKey
+from cache.keys import canonical_json, content_key, is_key
+from cache.lru import LRUCache, clear_cache, get_cache
+from cache.missing import MISSING, Missing
+from cache.redis import RedisCache
+from cache.tiered import TieredCache
+from cache.values import JSON, Described, Entry, Found, Meta, Tier
+
+__all__ = [
+    "JSON",
+    "MISSING",
+    "Archive",
+    "ArchiveError",
+    "ArchiveFull",
+    "ArchiveUnavailable",
+    "BadEntry",
+    "CacheEntry",
+    "CacheError",
+    "Described",
+    "Entry",
+    "Found",
+    "InvalidKey",
+    "LRUCache",
+    "Meta",
+    "Missing",
+    "RedisCache",
+    "Tier",
+    "TieredCache",
+    "canonical_json",
+    "clear_cache",
+    "content_key",
+    "get_cache",
+    "is_key",
+]

@@ -165,7 +165,7 @@ class TieredCache:
                 self.local.clear()
 
     def counts(self) -> dict[str, int]:
-        """What no tier counts by itself, since this process started: hits of the archive, milliseconds that hits saved."""
+        """What no tier counts itself, since this process started; `saved_ms` by hits in the local tier and archive."""
         with self._lock:
             return {name: self._counts[name] for name in ("archive_hits", "archive_faults", "saved_ms")}
 

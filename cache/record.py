@@ -1,0 +1,52 @@
+"""The record that the scripts keep of each entry of the shared tier; `scripts/commit.lua` writes it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from cache.values import MB, Meta, cost_of
+
+
+@dataclass(frozen=True)
+class Record:
+    """`length_bytes` are on the wire, `charge_bytes` what Redis spends on the entry; times in µs of Redis' clock."""
+
+    stored_us: int
+    length_bytes: int
+    charge_bytes: int
+    cost_ms: int
+    expires_us: int
+    checksum: str
+    encoding: str
+    meta_json: bytes
+
+    @classmethod
+    def parse(cls, text: bytes) -> Record:
+        """Read a record as `commit.lua` wrote it.
+
+        Raises:
+            ValueError: it is not one.
+        """
+        *numbers, checksum, encoding, meta = text.split(b" ", 7)
+        return cls(*map(int, numbers), checksum.decode(), encoding.decode(), meta)
+
+    @cached_property
+    def meta(self) -> Meta:
+        return json.loads(self.meta_json)
+
+    def summary(self, key: str, hits: int, now_us: int) -> dict[str, Any]:
+        """The entry as the administration shows it; sizes are what Redis spends, times wall-clock seconds."""
+        return {
+            "key": key,
+            "size_mb": self.charge_bytes / MB,
+            "timestamp": self.stored_us / 1e6,
+            "age_seconds": max(0.0, (now_us - self.stored_us) / 1e6),
+            "access_count": hits,
+            "expires_at": self.expires_us / 1e6 if self.expires_us else None,
+            "expired": bool(self.expires_us) and self.expires_us <= now_us,
+            "cost_s": cost_of(self.meta),
+            "meta": self.meta,
+        }

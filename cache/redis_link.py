@@ -1,0 +1,177 @@
+"""One process' line to the Redis of the shared tier: connections, scripts, and what happens when it does not answer.
+
+Nothing is tried twice: a script that counts would count twice. Nothing waits longer than the time-outs given here,
+because a cache that is slower than doing without is none. redis-py's own defaults wait up to a minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.retry import Retry
+
+from cache.breaker import Breaker
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Command = Sequence[Any]
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+KEY_NAMES = ("state", "order", "expiry", "entries", "hits", "events")
+
+
+@cache
+def script_source(name: str) -> str:
+    """The text of one script with the common part in front."""
+    return "".join((_SCRIPTS / f"{part}.lua").read_text(encoding="utf-8") for part in ("common", name))
+
+
+@cache
+def script_sha(name: str) -> str:
+    return hashlib.sha1(script_source(name).encode(), usedforsecurity=False).hexdigest()
+
+
+def connect(url: str, *, connect_timeout_s: float = 0.2, timeout_s: float = 0.5, **options: Any) -> redis.Redis:
+    """A client with its own pool, short time-outs and no retries; it connects at the first command.
+
+    Raises:
+        ValueError: the URL is not one of redis://, rediss:// or unix://.
+    """
+    return redis.Redis.from_url(
+        url,
+        socket_connect_timeout=connect_timeout_s,
+        socket_timeout=timeout_s,
+        socket_keepalive=True,
+        socket_read_size=1 << 20,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        **options,
+    )
+
+
+class RedisLink:
+    """Runs commands and scripts in one round trip, counts what fails, and gives the server a rest when it is down."""
+
+    def __init__(self, client: redis.Redis, tag: str, seed: Mapping[str, Any], breaker: Breaker) -> None:
+        self.client = client
+        self.tag = tag
+        self.state_key = f"{tag}:state"
+        self.breaker = breaker
+        self.version = self.epoch = 0  # as of the last answer
+        self.on_version: Callable[[int], None] | None = None
+        self._seed = dict(seed)
+        self._seeded = False
+        self._faults: Counter[str] = Counter()
+        self._faults_lock = threading.Lock()
+        self._keys = tuple(f"{tag}:{name}" for name in KEY_NAMES)
+
+    def run(self, name: str, *args: Any, also: Sequence[Command] = ()) -> list[Any]:
+        """Run one script, and the commands of `also` behind it in the same round trip; its answer comes first.
+
+        Raises:
+            redis.RedisError: the server failed or refused.
+        """
+        self.ensure_seed()
+        command = ("EVALSHA", script_sha(name), len(self._keys), *self._keys, self.tag, *args)
+        replies = self.round_trip(command, *also)
+        if replies[0][0] == b"unseeded":  # the server was emptied under us
+            self.plant_seed()
+            replies = self.round_trip(command, *also)
+        self._note_version(replies[0])
+        return replies
+
+    def configure(self, seed: str, fields: Mapping[str, Any]) -> None:
+        """Set fields of the state: always, or with a `seed` only when it is another than the last one."""
+        pairs = [item for pair in fields.items() for item in pair]
+        command = ("EVALSHA", script_sha("configure"), len(self._keys), *self._keys, self.tag, seed, *pairs)
+        (reply,) = self.round_trip(command)
+        self._seeded = True
+        self._note_version(reply)
+
+    def ensure_seed(self) -> None:
+        """Once per process: say what it was started with."""
+        if not self._seeded:
+            self.plant_seed()
+
+    def plant_seed(self) -> None:
+        """Begin the state on an empty server; elsewhere apply this process' settings if they are new ones."""
+        self.configure(repr(sorted(self._seed.items())), self._seed)
+
+    def _note_version(self, reply: Sequence[Any]) -> None:
+        version, self.epoch = int(reply[1]), int(reply[2])
+        moved, self.version = version != self.version, version
+        if moved and self.on_version is not None:
+            self.on_version(version)
+
+    def round_trip(self, *commands: Command) -> list[Any]:
+        """Send the commands together and return their answers in order.
+
+        A server that has lost its scripts gets them, and the commands are sent once more: those that stand beside a
+        script must be ones that may run twice.
+
+        Raises:
+            redis.RedisError: of the first command that failed.
+        """
+        replies = self._send(commands)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            for name in {path.stem for path in _SCRIPTS.glob("*.lua")} - {"common"}:
+                self.client.script_load(script_source(name))
+            replies = self._send(commands)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    def _send(self, commands: Sequence[Command]) -> list[Any]:
+        pipeline = self.client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return pipeline.execute(raise_on_error=False)
+
+    def attempt(self, operation: str, call: Callable[[], T], fallback: T) -> T:
+        """The call's answer, or `fallback` when the server fails it or is being left alone."""
+        if not self.breaker.allow():
+            self.count(f"{operation}: left alone")
+            return fallback
+        try:
+            answer = call()
+        except ResponseError as error:  # it answers, if only with a refusal: full, read-only
+            self._note(operation, error)
+            self._alive()
+            return fallback
+        except (RedisError, OSError) as error:
+            self._note(operation, error)
+            if self.breaker.failed():
+                log.warning("shared tier: left alone after %s in %s", type(error).__name__, operation)
+            return fallback
+        self._alive()
+        return answer
+
+    def _alive(self) -> None:
+        if self.breaker.succeeded():
+            log.warning("shared tier: answers again")
+
+    def _note(self, operation: str, error: Exception) -> None:
+        if self.count(f"{operation}: {type(error).__name__}") == 1:  # the rest is in the counters
+            log.warning("shared tier: %s failed, and is done without: %s", operation, error)
+
+    def count(self, fault: str) -> int:
+        """Note that something was done without; answers how often it was so far."""
+        with self._faults_lock:
+            self._faults[fault] += 1
+            return self._faults[fault]
+
+    def fault_counts(self) -> dict[str, int]:
+        """How often what failed, since this process started."""
+        with self._faults_lock:
+            return dict(self._faults)

@@ -1,0 +1,54 @@
+"""What must hold in the shared tier's Redis at every moment between two commands."""
+
+from __future__ import annotations
+
+import redis
+
+from cache.record import Record
+
+
+def check_invariants(client: redis.Redis, tag: str = "{orfeas:cache:1}", stages: int = 0) -> None:
+    """Indexes agree, bytes add up and are under the limit, every indexed blob is whole, and nothing else lies about.
+
+    Runs in one transaction, so that it may be called while others work; `stages` are writers that may be under way.
+    """
+    with client.pipeline(transaction=True) as pipe:
+        pipe.hgetall(f"{tag}:state").zrange(f"{tag}:order", 0, -1, withscores=True)
+        pipe.zrange(f"{tag}:expiry", 0, -1, withscores=True).hgetall(f"{tag}:entries").hgetall(f"{tag}:hits")
+        pipe.eval(_BLOBS, 0, tag)
+        state, order, expiry, entries, hits, blobs = pipe.execute()
+    if not state:
+        assert [*order, *expiry, *entries, *hits] == []
+        return
+    records = {key: Record.parse(text) for key, text in entries.items()}
+    epoch = state[b"epoch"].decode()
+    assert {key for key, _ in order} == set(records) == set(hits)
+    if state[b"policy"] == b"lru":
+        assert len({score for _, score in order}) == len(order), "two entries are equally old"
+    assert {(key, score) for key, score in expiry} == {(k, r.expires_us) for k, r in records.items() if r.expires_us}
+    assert int(state[b"bytes"]) == sum(record.charge_bytes for record in records.values())
+    assert int(state[b"bytes"]) <= int(state[b"max_bytes"])
+    assert len(order) <= int(state[b"max_size"])
+    lengths = {name: (length, ttl) for name, length, ttl in zip(blobs[::3], blobs[1::3], blobs[2::3], strict=True)}
+    for key, record in records.items():
+        assert lengths.pop(f"{tag}:blob:{epoch}:{key.decode()}".encode()) == (record.length_bytes, -1)
+    doomed = state[b"garbage"].decode().split()
+    for name, (_, ttl) in lengths.items():
+        kind = name.decode().removeprefix(tag).split(":")
+        expected = ttl > 0 if kind[1] == "stage" else kind[2] in doomed
+        assert expected, f"{name!r} belongs to no entry"
+    assert sum(b":stage:" in name for name in lengths) <= stages
+
+
+_BLOBS = """
+local found = {}
+for _, kind in ipairs({':blob:', ':stage:'}) do
+  local pattern = string.gsub(ARGV[1], '[%[%]*?\\\\]', '\\\\%0') .. kind .. '*'
+  for _, name in ipairs(redis.call('KEYS', pattern)) do
+    table.insert(found, name)
+    table.insert(found, redis.call('STRLEN', name))
+    table.insert(found, redis.call('TTL', name))
+  end
+end
+return found
+"""

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+import redis
+
+from cache import MISSING, Archive, ArchiveUnavailable, LRUCache, RedisCache, TieredCache
+from tests.cache_keys import key
+
+
+@pytest.fixture
+def tiers(real_redis: redis.Redis, redis_url: str, tmp_path: Path) -> TieredCache:
+    return TieredCache(LRUCache(), RedisCache(redis_url), Archive.open(str(tmp_path)))
+
+
+def test_a_value_is_found_in_the_nearest_tier_and_copied_up(tiers: TieredCache, redis_url: str) -> None:
+    tiers.store(key(1), b"mesh", {"faces": 12}, cost_s=2.5)
+    assert tiers.lookup(key(1)).tier == "L1"
+    tiers.clear_local()
+    assert tiers.lookup(key(1)).tier == "L2"
+    assert tiers.lookup(key(1)).tier == "L1"
+    tiers.shared.clear()
+    tiers.clear_local()
+    found = tiers.lookup(key(1))
+    assert (found.tier, found.data, found.meta) == ("ARCHIVE", b"mesh", {"faces": 12, "cost_s": 2.5})
+    tiers.clear_local()
+    assert tiers.lookup(key(1)).tier == "L2"
+    assert tiers.lookup(key(2)) is MISSING
+
+
+def test_describing_moves_no_value(tiers: TieredCache) -> None:
+    tiers.store(key(1), b"mesh", {"faces": 12})
+    assert tiers.describe(key(1)).tier == "L1"
+    tiers.clear_local()
+    assert tiers.describe(key(1)).tier == "L2"
+    tiers.shared.clear()
+    assert tiers.describe(key(1)).tier == "ARCHIVE"
+    assert tiers.describe(key(1)).meta == {"faces": 12}
+    assert tiers.describe(key(2)) is MISSING
+    assert len(tiers.local) == 0
+    assert tiers.shared.stats()["current_items"] == 0
+
+
+def test_disabled_no_tier_answers_and_only_the_archive_is_written(tiers: TieredCache) -> None:
+    tiers.store(key(1), b"before", {})
+    tiers.enabled = False
+    tiers.store(key(2), b"while", {})
+    for number in (1, 2):
+        assert tiers.lookup(key(number)) is MISSING
+        assert tiers.describe(key(number)) is MISSING
+    assert len(tiers.local) == 0
+    assert tiers.shared.stats()["current_items"] == 1
+    tiers.enabled = True
+    assert tiers.lookup(key(2)).tier == "ARCHIVE"
+
+
+def test_a_value_that_the_archive_refuses_is_in_no_tier(tiers: TieredCache, tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file where a folder should be")
+    with pytest.raises(ArchiveUnavailable):
+        tiers.store(key(1), b"mesh", {})
+    assert tiers.lookup(key(1)) is MISSING
+
+
+def test_deleting_forgets_in_every_tier(tiers: TieredCache) -> None:
+    tiers.store(key(1), b"mesh", {})
+    assert tiers.delete(key(1)) is True
+    assert tiers.lookup(key(1)) is MISSING
+    assert tiers.delete(key(1)) is False
+
+
+def test_without_redis_the_other_tiers_go_on(tmp_path: Path) -> None:
+    tiers = TieredCache(LRUCache(), RedisCache("redis://127.0.0.1:1/0"), Archive.open(str(tmp_path)))
+    tiers.store(key(1), b"mesh", {})
+    assert tiers.lookup(key(1)).tier == "L1"
+    tiers.clear_local()
+    assert tiers.lookup(key(1)).tier == "ARCHIVE"
+
+
+def test_callers_of_one_key_share_one_making(tiers: TieredCache) -> None:
+    made: list[int] = []
+    together = threading.Barrier(20)
+
+    def make() -> tuple[bytes, dict]:
+        made.append(1)
+        return b"mesh", {}
+
+    def call() -> None:
+        together.wait()
+        assert tiers.get_or_make(key(1), make).data == b"mesh"
+
+    threads = [threading.Thread(target=call) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+
+
+def test_what_was_deleted_while_it_was_copied_up_stays_deleted(tiers: TieredCache) -> None:
+    tiers.store(key(1), b"mesh", {})
+    tiers.clear_local()
+    tiers.shared.clear()
+    read = tiers.archive.get
+
+    def read_then_delete(name: str) -> object:
+        entry = read(name)
+        tiers.delete(name)
+        return entry
+
+    tiers.archive.get = read_then_delete
+    assert tiers.lookup(key(1)).data == b"mesh"  # begun before the delete
+    assert tiers.lookup(key(1)) is MISSING
+    assert tiers.shared.lookup(key(1)) is MISSING
