@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from flask import current_app
 from redis import Redis
@@ -18,14 +15,10 @@ from cache.redis import RedisCache
 from cache.tiered import TieredCache
 from jobs.broker import Sender
 from jobs.feed import ChangeFeed
-from jobs.fleet import Fleet, GeneratorCard
+from jobs.fleet import Fleet
 from jobs.intake import Intake, UploadLimits
 from jobs.store import JobStore, StoreLimits
 from settings import Settings
-
-T = TypeVar("T")
-_CARDS_FRESH_S = 1.0
-
 
 @dataclass(frozen=True)
 class Services:
@@ -34,7 +27,6 @@ class Services:
     settings: Settings
     store: JobStore
     fleet: Fleet
-    cards: Callable[[], Mapping[str, GeneratorCard]]
     cache: TieredCache
     intake: Intake
     feed: ChangeFeed
@@ -52,7 +44,6 @@ def build_services(settings: Settings) -> Services:
         StoreLimits(queue_limit=settings.queue_limit, job_retention_s=settings.job_retention_s),
     )
     fleet = Fleet(store, max_attempts=settings.max_attempts)
-    cards = remembered(fleet.cards, _CARDS_FRESH_S)
     shared = RedisCache(
         settings.cache_url,
         max_size=settings.cache_shared_max_size,
@@ -64,9 +55,9 @@ def build_services(settings: Settings) -> Services:
     sender = make_sender(settings)
     limits = UploadLimits(int(settings.max_upload_mb * 2**20), settings.max_image_mp)
     inputs = Archive.open(settings.archive_location, prefix="inputs")
-    intake = Intake(store, cards, cache, inputs, sender, limits, lookup=settings.submit_lookup)
+    intake = Intake(store, fleet.cards, cache, inputs, sender, limits, lookup=settings.submit_lookup)
     feed = ChangeFeed(lambda: connect(settings.broker_url, answer_s=5.0), prefix=store.prefix)
-    return Services(settings, store, fleet, cards, cache, intake, feed, sender)
+    return Services(settings, store, fleet, cache, intake, feed, sender)
 
 
 def connect(url: str, *, answer_s: float = 0.7) -> Redis:
@@ -79,16 +70,3 @@ def connect(url: str, *, answer_s: float = 0.7) -> Redis:
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
     )
-
-
-def remembered(ask: Callable[[], T], fresh_s: float, clock: Callable[[], float] = time.monotonic) -> Callable[[], T]:
-    """`ask`, asked again at most every `fresh_s` seconds; nothing is remembered of a call that raised."""
-    held: list[tuple[float, T]] = []
-
-    def answer() -> T:
-        now = clock()
-        if not held or now - held[0][0] > fresh_s:
-            held[:] = [(now, ask())]
-        return held[0][1]
-
-    return answer

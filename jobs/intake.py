@@ -77,8 +77,9 @@ class Intake:
             cache.errors.ArchiveUnavailable: the upload could not be kept.
             redis.RedisError: Redis does not answer.
         """
+        cards = self._cards()  # first of all: a Redis that hangs is noticed here, before its time-outs add up
         self._check(image)
-        request = self._request(image, order)
+        request = self._request(image, order, choose_card(cards, order.generator))
         submission = self._look_up(Submission(
             owner=owner, generation=request, options=order.options, priority=order.priority, label=order.label,
             webhook_url=order.webhook_url, idempotency=_idempotency(owner, order, request), anew=order.anew,
@@ -101,8 +102,7 @@ class Intake:
             )
         check_picture(image, max_megapixels=self._limits.max_megapixels)
 
-    def _request(self, image: bytes, order: Order) -> GenerationRequest:
-        card = choose_card(self._cards(), order.generator)
+    def _request(self, image: bytes, order: Order, card: GeneratorCard) -> GenerationRequest:
         return GenerationRequest(
             image_sha256=hashlib.sha256(image).hexdigest(),
             generator=card.name,

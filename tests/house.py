@@ -104,7 +104,7 @@ class House:
         )
         feed = ChangeFeed(lambda: Redis.from_url(redis_url, decode_responses=True), prefix=PREFIX)
         self.services = Services(
-            self.settings, self.store, self.fleet, self.fleet.cards, api_cache, intake, feed, self.inbox
+            self.settings, self.store, self.fleet, api_cache, intake, feed, self.inbox
         )
         self.app: Flask = create_app(self.services)
         self.http = self.app.test_client()
