@@ -63,7 +63,7 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, number
     """A table of results; the columns named in `numbers` are set to the right."""
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:

@@ -82,15 +82,20 @@ async def _run(client: AsyncClient, run: Run, plan: Plan, bar: Bar) -> None:
         bar.show(job)
 
     run.job = await client.wait(run.job, plan.timeout_s, on_progress)
-    await _save(client, run, run.job, plan)
+    await _save_mesh(client, run, run.job)
     run.seconds = time.monotonic() - started_s
+    if plan.with_preview:
+        await _save_preview(client, run, run.job)
 
 
-async def _save(client: AsyncClient, run: Run, job: Job, plan: Plan) -> None:
+async def _save_mesh(client: AsyncClient, run: Run, job: Job) -> None:
     if run.order.target is None:
         write_bytes(await client.model(job))
     else:
         run.file = await client.download(job, run.order.target)
-    if plan.with_preview and run.order.preview_target is not None:
+
+
+async def _save_preview(client: AsyncClient, run: Run, job: Job) -> None:
+    if run.order.preview_target is not None:
         write_whole(run.order.preview_target, await client.preview(job))
         run.preview = run.order.preview_target
