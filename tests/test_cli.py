@@ -214,3 +214,8 @@ def test_the_archive_is_not_emptied_without_a_yes(orfeas: Orfeas, service: Servi
 def test_completion_is_offered_for_the_shell(orfeas: Orfeas) -> None:
     done = orfeas("--show-completion", "bash")
     assert b"complete -o default -F" in done.stdout
+
+
+def test_a_label_that_looks_like_markup_is_shown_as_it_is(orfeas: Orfeas, service: Service) -> None:
+    service.states = [{"status": "succeeded", "label": "[red]cup[/red]"}]
+    assert b"[red]cup[/red]" in orfeas("list").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -327,3 +328,11 @@ def test_generators_and_cache_answers_are_typed(client: Any, service: Service) -
     assert client.cache_stats().stats["hits"] == 3
     assert client.cache_config() == {"max_size": 1000}
     assert client.cache_config(max_size=5) == {"max_size": 5}
+
+
+def test_a_batch_answers_for_each_picture_in_its_order(client: Any, service: Service) -> None:
+    rows = {"jobs": [service.job("j1"), {"error": {"code": "bad_image", "detail": "not a picture"}}]}
+    service.next_answers = [lambda: Response(json.dumps(rows), content_type="application/json")]
+    taken, refused = client.submit_batch([b"one", b"two"], label="both")
+    assert (taken.id, refused.index, refused.problem["code"]) == ("j1", 1, "bad_image")
+    assert [file.read() for file in service.asked[0].files.getlist("images")] == [b"one", b"two"]

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from client.cli import wording
-from client.cli.options import DEFAULT_URL, ApiKey, AsJson, Tier, Url, connect
+from client.cli.options import ApiKey, AsJson, Tier, Url, connect
 from client.cli.output import say, write_json, write_table
+from client.core import DEFAULT_URL
 
 app = typer.Typer(help="See and steer the result cache.", no_args_is_help=True)
 

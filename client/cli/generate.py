@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from client.aio import AsyncClient
 from client.cli.options import (
-    DEFAULT_URL,
     ApiKey,
     AsJson,
     Faces,
@@ -24,9 +24,12 @@ from client.cli.options import (
 from client.cli.orders import chosen_format, orders
 from client.cli.outcomes import exit_code, joint_code
 from client.cli.output import say, say_error, write_json
+from client.cli.progress import Bars
 from client.cli.runs import Plan, Run, run_all
 from client.cli.summary import write_summary
+from client.core import DEFAULT_URL
 from client.errors import OrfeasError
+from client.models import Job
 from client.submission import JobOptions
 
 Images = Annotated[list[str], typer.Argument(help="Pictures; - for standard input.", metavar="IMAGES...")]
@@ -97,9 +100,6 @@ def _parameters(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def _run(runs: Sequence[Run], plan: Plan, url: str, api_key: str | None) -> None:
-    from client.aio import AsyncClient
-    from client.cli.progress import Bars
-
     client = AsyncClient(url, api_key, retries=patience())
     with Bars() as bars:
         asyncio.run(run_all(client, runs, plan, bars))
@@ -107,18 +107,19 @@ def _run(runs: Sequence[Run], plan: Plan, url: str, api_key: str | None) -> None
 
 def _after_interrupt(runs: Sequence[Run], cancel: bool, url: str, api_key: str | None) -> None:
     left = [run.job for run in runs if run.job and not run.job.ended]
-    if not left:
-        return None
-    ids = " ".join(job.id for job in left)
-    if not cancel:
-        return say(f"{len(left)} job(s) go on; to stop them: orfeas cancel {ids}")
+    if left and not cancel:
+        say(f"{len(left)} job(s) go on; to stop them: orfeas cancel {' '.join(job.id for job in left)}")
+    if left and cancel:
+        _cancel(left, url, api_key)
+
+
+def _cancel(jobs: Sequence[Job], url: str, api_key: str | None) -> None:
     with connect(url, api_key) as client:
-        for job in left:
+        for job in jobs:
             try:
-                client.cancel(job)
+                say(f"{job.id} {client.cancel(job).status}")
             except OrfeasError as error:
                 say_error(str(error))
-    say(f"canceled {ids}")
 
 
 def _report(runs: Sequence[Run], as_json: bool) -> None:

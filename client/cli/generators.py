@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from client.cli.options import DEFAULT_URL, ApiKey, AsJson, Url, connect
+from client.cli.options import ApiKey, AsJson, Url, connect
 from client.cli.output import say, write_json, write_table
+from client.core import DEFAULT_URL
 from client.models import Generator
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from client.cli import wording
-from client.cli.options import DEFAULT_URL, ApiKey, AsJson, Faces, FormatOption, SizeMm, UpAxisOption, Url, connect
+from client.cli.options import ApiKey, AsJson, Faces, FormatOption, SizeMm, UpAxisOption, Url, connect
 from client.cli.output import say, stdout, write_bytes, write_json, write_table
+from client.cli.progress import Bars
+from client.core import DEFAULT_URL
+from client.downloads import Form, write_whole
 from client.errors import JobCanceled, JobFailed
 from client.following import checked
 from client.models import Job
-
-if TYPE_CHECKING:
-    from client.sync import Client
+from client.sync import Client
 
 JobId = Annotated[str, typer.Argument(help="The job's id.", metavar="ID")]
 
@@ -40,8 +41,6 @@ def status(
 
 
 def _watched(client: Client, job_id: str, as_json: bool) -> Job:
-    from client.cli.progress import Bars
-
     with Bars() as bars:
         bar = bars.add(job_id)
 
@@ -103,8 +102,6 @@ def download(
     api_key: ApiKey = None,
 ) -> None:
     """Save a job's mesh, also in another format or size than it was asked in: that generates nothing again."""
-    from client.downloads import Form, write_whole
-
     form = Form(format=format, size_mm=size_mm, up_axis=up_axis, target_faces=faces)
     with connect(url, api_key) as client:
         job = checked(client.job(job_id))

@@ -11,6 +11,9 @@ import typer
 
 from client.cli.outcomes import Exit, NotStarted
 from client.cli.output import say
+from client.errors import OrfeasError
+from client.retries import RetryPolicy
+from client.sync import Client
 
 if TYPE_CHECKING:
     from deploy.stack import Stack
@@ -38,10 +41,6 @@ def load_settings() -> Settings:
 
 def answers(url: str, api_key: str | None) -> bool:
     """Whether an Orfeas runs there already."""
-    from client.errors import OrfeasError
-    from client.retries import RetryPolicy
-    from client.sync import Client
-
     try:
         with Client(url, api_key, retries=RetryPolicy(attempts=1)) as client:
             client.health()

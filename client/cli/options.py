@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from client.retries import RetryPolicy
-    from client.sync import Client
-
-DEFAULT_URL = "http://127.0.0.1:5000"
+from client.retries import RetryPolicy
+from client.sync import Client
 
 Format = Literal["glb", "obj", "stl", "ply"]
 UpAxis = Literal["y", "z"]
@@ -36,13 +33,9 @@ Tier = Annotated[
 
 def patience() -> RetryPolicy:
     """At a terminal, somebody waits: give up after about a second when nobody answers."""
-    from client.retries import RetryPolicy
-
     return RetryPolicy(attempts=3, longest_wait_s=30.0)
 
 
 def connect(url: str, api_key: str | None) -> Client:
     """The client of a command."""
-    from client.sync import Client
-
     return Client(url, api_key, retries=patience())

@@ -6,10 +6,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import typer
 
-FORMATS = ("glb", "obj", "stl", "ply")
+from client.cli.options import Format
+
+FORMATS: tuple[str, ...] = get_args(Format)
 STDIN_NAME = "image"
 
 

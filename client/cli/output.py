@@ -7,32 +7,30 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 UNFOLDED_COLUMNS = 240
+
+
+class _Results(Console):
+    def on_broken_pipe(self) -> None:
+        # Rich's own answer is to exit with 1; whoever closed the pipe has what was wanted.
+        raise BrokenPipeError
 
 
 @cache
 def stdout() -> Console:
     """For results; what is piped on is not cut to the width of a terminal."""
-    from rich.console import Console
-
-    class Results(Console):
-        def on_broken_pipe(self) -> None:
-            # Rich's own answer is to exit with 1; whoever closed the pipe has what was wanted.
-            raise BrokenPipeError
-
-    return Results(highlight=False, width=None if sys.stdout.isatty() else UNFOLDED_COLUMNS)
+    return _Results(highlight=False, width=None if sys.stdout.isatty() else UNFOLDED_COLUMNS)
 
 
 @cache
 def stderr() -> Console:
     """For people."""
-    from rich.console import Console
-
     return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else UNFOLDED_COLUMNS)
 
 
@@ -43,8 +41,6 @@ def say(text: str, style: str | None = None) -> None:
 
 def say_error(text: str) -> None:
     """What went wrong, in one line for people."""
-    from rich.text import Text
-
     stderr().print(Text.assemble(("error: ", "bold red"), text), soft_wrap=True)
 
 
@@ -61,13 +57,11 @@ def write_bytes(data: bytes) -> None:
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
     """A table of results; the columns named in `numbers` are set to the right."""
-    from rich.table import Table
-
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     stdout().print(table)
 
 

@@ -6,6 +6,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from client.cli import wording
@@ -25,8 +26,8 @@ class Bar:
 
     def say(self, doing: str, style: str = "") -> None:
         """What happens now, in the job's place."""
-        text = f"[{style}]{doing}[/]" if style else doing
-        self._progress.update(self._task, doing=text)
+        text = escape(doing)
+        self._progress.update(self._task, doing=f"[{style}]{text}[/]" if style else text)
 
     def show(self, job: Job) -> None:
         """The job as it is now."""
@@ -61,5 +62,5 @@ class Bars:
     def add(self, name: str) -> Bar:
         """A bar for one more job."""
         short = name if len(name) <= NAME_COLUMNS else f"…{name[1 - NAME_COLUMNS :]}"
-        task = self._progress.add_task(short.replace("[", r"\["), total=100.0, doing="waiting", left="")
+        task = self._progress.add_task(escape(short), total=100.0, doing="waiting", left="")
         return Bar(self._progress, task)
