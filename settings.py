@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import (
     AfterValidator,
@@ -17,6 +17,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -41,7 +42,10 @@ class Settings(BaseSettings):
         pydantic.ValidationError: a value is out of range; the message names the setting.
     """
 
-    model_config = SettingsConfigDict(env_prefix="", frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="", frozen=True, extra="ignore", env_ignore_empty=True,
+        hide_input_in_errors=True,  # keys and passwords must not reach a log
+    )  # fmt: skip
 
     # Where it listens
     host: str | None = Field(None, description="Address to bind; loopback unless API keys are set")
@@ -54,9 +58,9 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
         Path("data"), description="Folder of the embedded Redis, the default archive and the logs"
     )
-    redis_url: str = Field("", description="Queue and job state; empty: the embedded server")
-    cache_redis_url: str = Field("", description="Shared cache tier; empty: the same as REDIS_URL")
-    archive_url: str = Field("", description="Durable results: a folder or s3://bucket/prefix; empty: in DATA_DIR")
+    redis_url: str = Field("", repr=False, description="Queue and job state; empty: the embedded server")
+    cache_redis_url: str = Field("", repr=False, description="Shared cache tier; empty: the same as REDIS_URL")
+    archive_url: str = Field("", repr=False, description="Durable results: a folder or s3://bucket/prefix; empty: in DATA_DIR")
     redis_port: Annotated[int, Field(ge=1, le=65535, description="Port of the embedded Redis")] = EMBEDDED_REDIS_PORT
 
     # Who does the work
@@ -73,8 +77,11 @@ class Settings(BaseSettings):
     )
 
     # Who may ask, and how much
-    api_keys: Keys = Field((), description="Comma-separated user keys")
-    admin_keys: Keys = Field((), description="Comma-separated admin keys")
+    api_keys: Keys = Field((), repr=False, description="Comma-separated user keys, plain or as sha256:<hex digest>")
+    admin_keys: Keys = Field((), repr=False, description="Comma-separated admin keys, plain or as sha256:<hex digest>")
+    rate_limit: str = Field(
+        "", description="Requests per key or address, like 600/minute; empty: 600/minute with keys, none without; 0: none"
+    )
     max_upload_mb: PositiveFloat = Field(25, description="Largest upload")
     max_image_mp: PositiveFloat = Field(64, description="Largest picture in megapixels, checked before decoding")
     queue_limit: PositiveInt = Field(10_000, description="Generations and renditions waiting before new jobs get 503")
@@ -96,6 +103,19 @@ class Settings(BaseSettings):
     def bind_host(self) -> str:
         """Address to listen on: loopback as long as anybody could call."""
         return self.host or ("0.0.0.0" if self.api_keys or self.admin_keys else "127.0.0.1")
+
+    @cached_property
+    def effective_rate_limit(self) -> str:
+        """What one caller may ask; empty when nothing is limited."""
+        if self.rate_limit == "0":
+            return ""
+        return self.rate_limit or ("600/minute" if self.api_keys or self.admin_keys else "")
+
+    @model_validator(mode="after")
+    def _stay_on_loopback_without_keys(self) -> Self:
+        if self.host not in (None, "127.0.0.1", "::1", "localhost") and not (self.api_keys or self.admin_keys):
+            raise ValueError(f"HOST={self.host} would let anybody in: set API_KEYS or ADMIN_KEYS, or leave HOST empty")
+        return self
 
     @cached_property
     def broker_url(self) -> str:

@@ -8,10 +8,12 @@ import secrets
 from flask import Flask, Response, g, request
 from flask_openapi import Info, OpenAPI
 
+from api.auth import identify_callers, require_keys
 from api.catalogue import catalogue
 from api.errors import invalid, register_error_handlers
 from api.health import health
 from api.jobs import jobs
+from api.limits import limit_rates
 from api.results import results
 from api.schemas import ProblemBody
 from api.services import Services
@@ -19,6 +21,11 @@ from version import VERSION
 
 _REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _FORM_OVERHEAD_BYTES = 65_536
+_SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",  # pages set their own
+    "Referrer-Policy": "no-referrer",
+}
 
 
 def create_app(services: Services) -> Flask:
@@ -38,6 +45,10 @@ def create_app(services: Services) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = _FORM_OVERHEAD_BYTES
     app.before_request(_take_request_id)
     app.after_request(_give_request_id)
+    # In this order: guesses at keys are counted as well.
+    identify_callers(app, services.settings)
+    limit_rates(app, services.settings)
+    require_keys(app)
     for blueprint in (jobs, results, catalogue, health):
         app.register_api(blueprint)
     app.add_url_rule("/openapi.json", "openapi_document", lambda: app.api_doc)
@@ -52,5 +63,6 @@ def _take_request_id() -> None:
 
 def _give_request_id(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.get("request_id", "-")
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    for name, value in _SAFE_HEADERS.items():
+        response.headers.setdefault(name, value)
     return response

@@ -11,7 +11,7 @@ from flask import Flask, Response, g
 from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 from redis import RedisError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
 
 from cache.errors import ArchiveError
 from jobs.errors import (
@@ -83,6 +83,8 @@ class Problem(Exception):
 
     def response(self) -> Response:
         response = Response(json.dumps(self.body()), self.status, content_type=PROBLEM_JSON)
+        if self.status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
         if self.retry_after_s is not None:
             response.headers["Retry-After"] = str(self.retry_after_s)
         return response
@@ -135,11 +137,12 @@ def _archive_down(error: Exception) -> Response:
 def _http(error: HTTPException) -> Response:
     if error.response is not None:
         return error.response  # type: ignore[return-value]
+    if isinstance(error, TooManyRequests):
+        return Problem(429, "rate_limited", f"the limit is {error.description} (RATE_LIMIT)", retryable=True).response()
     code = (error.name or "error").lower().replace(" ", "_")
     response = Problem(error.code or 500, code, error.description or error.name).response()
-    for name, value in error.get_headers():
-        if name.lower() == "allow":
-            response.headers[name] = value
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response, make_response, request
 from flask_openapi import APIBlueprint, Tag
 
+from api.auth import caller
 from api.errors import Problem, not_found, unavailable
 from api.ordering import read_order
 from api.problems import problems
@@ -17,7 +18,6 @@ from jobs.records import Job
 
 jobs = APIBlueprint("jobs", __name__, url_prefix="/api/jobs", abp_tags=[Tag(name="jobs")], abp_responses=problems(503))
 
-OWNER = "local"
 _SCAN_LIMIT = 2000
 
 _ORDER_SCHEMA = OrderForm.model_json_schema()
@@ -41,7 +41,7 @@ def submit_job() -> Response:
     """Submit a picture: 200 when the result exists already, else 202."""
     house = services()
     image, order = read_order(request)
-    outcome, job_id = house.intake.submit(image, order, owner=OWNER)
+    outcome, job_id = house.intake.submit(image, order, owner=caller().owner)
     if outcome == "conflict":
         raise Problem(409, "idempotency_conflict", "this Idempotency-Key was used with another body; use a new one")
     if outcome == "full":
@@ -53,7 +53,8 @@ def submit_job() -> Response:
 def list_jobs(query: JobsQuery) -> dict[str, Any]:
     """The newest jobs first, page by page."""
     wanted = query.model_dump(include={"status", "generator", "label"}, exclude_none=True)
-    newest = services().store.newest(owner=OWNER, before=query.cursor)
+    me = caller()
+    newest = services().store.newest(owner=None if me.admin else me.owner, before=query.cursor)
     page: list[Job] = []
     last = None
     for job in islice(newest, _SCAN_LIMIT):
@@ -94,9 +95,12 @@ def cancel_job(path: JobPath) -> Response:
 
 
 def known(house: Services, job_id: str) -> Job:
-    """Raises: Problem 404."""
+    """The job, if this caller may see it; to others it does not exist.
+
+    Raises: Problem 404.
+    """
     job = house.store.job(job_id)
-    if job is None or job.owner != OWNER:
+    if job is None or not caller().may_see(job.owner):
         raise not_found(job_id)
     return job
 
