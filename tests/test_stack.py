@@ -217,9 +217,7 @@ def test_record_of_a_session_before_the_last_boot_ends_nobody() -> None:
     assert Session(own, psutil.boot_time() - 60).members() == []
 
 
-def test_session_number_that_somebody_else_got_since_ends_nobody(
-    start: Callable[..., Stack], settings: Settings
-) -> None:
+def test_session_number_that_was_given_out_anew_ends_nobody(start: Callable[..., Stack], settings: Settings) -> None:
     start(python("worker", WAIT))
     pid = supervisor_pid(settings)
     began_s = psutil.Process(pid).create_time()

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from deploy.bootstrap.errors import SetupError
@@ -135,7 +135,7 @@ class Environment:
         return {package["name"]: package["version"] for package in chosen}
 
 
-def with_included(requirements: Sequence[str]) -> list[Path]:
+def with_included(requirements: Iterable[str]) -> list[Path]:
     """The requirement files and those that they include by `-r`."""
     paths = [ROOT / name for name in requirements]
     for path in paths:
