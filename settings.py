@@ -136,3 +136,25 @@ class Settings(BaseSettings):
             for name, value in self.model_dump(mode="json").items()
             if value is not None
         }
+
+
+def as_table() -> str:
+    """The settings as a Markdown table, for `docs/operate/settings.md`."""
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = _as_text(field.default)
+        rows.append(f"| `{name.upper()}` | {default and f'`{default}`'} | {field.description} |")
+    return "\n".join(rows)
+
+
+def _as_text(default: object) -> str:
+    """The default as one would write it into the environment."""
+    if default is None or default == ():
+        return ""
+    if isinstance(default, bool):
+        return str(int(default))
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+if __name__ == "__main__":
+    print(as_table())
