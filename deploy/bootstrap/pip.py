@@ -89,13 +89,15 @@ class Pip:
         # ensurepip is the usual way. Debian leaves it out of Python: three more ways that need no root follow.
         if subprocess.run([self._python, "-m", "ensurepip"], capture_output=True).returncode == 0:
             return
+        # A pip that runs from an archive takes itself for installed.
+        install = [*INSTALL_PIP, "--ignore-installed"]
         other_pips: list[list[str]] = [[sys.executable, "-m", "pip", "--python", str(self._python)]]
         other_pips += [[str(self._python), f"{wheel}/pip"] for wheel in DEBIAN_WHEELS.glob("pip-*.whl")]
         for other_pip in other_pips:
             with contextlib.suppress(PipFailed):
-                self.run(INSTALL_PIP, pip=other_pip)
+                self.run(install, pip=other_pip)
                 return
-        self.run(INSTALL_PIP, pip=[str(self._python), str(self._fetch_zipapp())])
+        self.run(install, pip=[str(self._python), str(self._fetch_zipapp())])
 
     def _fetch_zipapp(self) -> Path:
         url = os.environ.get("ORFEAS_PIP_URL") or ZIPAPP_URL
