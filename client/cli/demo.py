@@ -35,7 +35,7 @@ def demo(
 ) -> None:
     """Start the service if none runs, make a mesh of a picture, and ask for the same again."""
     image = picture or sample_picture()
-    with _service(url, api_key) as (address, key):
+    with _service(url, api_key) as (address, key, goes_on):
         say(f"\nSubmitting {image} to {address}")
         order = Order(image.name, image, output / f"{image.stem}.glb")
         runs = [_run_once(replace(order, name=name), address, key) for name in (image.name, "the same again")]
@@ -43,7 +43,7 @@ def demo(
         write_json([run.as_json() for run in runs])
     else:
         write_summary(runs)
-        say(_hint(output, running=url is not None))
+        say(_hint(output, goes_on))
 
 
 def sample_picture() -> Path:
@@ -59,21 +59,21 @@ def sample_picture() -> Path:
 
 
 @contextmanager
-def _service(url: str | None, api_key: str | None) -> Iterator[tuple[str, str | None]]:
-    """The address and the key of a service: the one named, the one that runs here already, or a new one."""
+def _service(url: str | None, api_key: str | None) -> Iterator[tuple[str, str | None, bool]]:
+    """Address and key of a service, the one named, found here or started, and whether it goes on afterwards."""
     if url is not None:
-        yield url, api_key
+        yield url, api_key, True
         return
     settings = load_settings()
     address = url_of(settings)
     key = api_key or next(iter(settings.api_keys + settings.admin_keys), None)
     if answers(address, key):
         say(f"Using the service that runs at {address}")
-        yield address, key
+        yield address, key, True
         return
     say("Starting the service")
     with running_stack(settings):
-        yield address, key
+        yield address, key, False
 
 
 def _run_once(order: Order, url: str, api_key: str | None) -> Run:
@@ -86,10 +86,10 @@ def _run_once(order: Order, url: str, api_key: str | None) -> Run:
     return run
 
 
-def _hint(output: Path, running: bool) -> str:
-    start = "" if running else "  orfeas up                        leaves the service running\n"
+def _hint(output: Path, goes_on: bool) -> str:
+    start = "" if goes_on else "  ./orfeas up                        leaves the service running\n"
     return (
         f"\nThe mesh and a picture of it are in {output}. Next:\n{start}"
-        "  orfeas generate yours.png -f stl --size-mm 80\n"
-        "  orfeas generators                shows what else can make a mesh"
+        "  ./orfeas generate yours.png -f stl --size-mm 80\n"
+        "  ./orfeas generators                shows what else can make a mesh"
     )
