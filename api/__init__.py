@@ -11,16 +11,19 @@ from flask_openapi import Info, OpenAPI
 from api.auth import identify_callers, require_keys
 from api.catalogue import catalogue
 from api.errors import invalid, register_error_handlers
+from api.events import events
 from api.health import health
 from api.jobs import jobs
 from api.limits import limit_rates
+from api.pages import pages
 from api.results import results
 from api.schemas import ProblemBody
 from api.services import Services
 from version import VERSION
 
 _REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-_FORM_OVERHEAD_BYTES = 65_536
+# Four times what werkzeug reads at once: its parser counts a file's unparsed bytes as if they were a form field's.
+_FORM_OVERHEAD_BYTES = 262_144
 _SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",  # pages set their own
@@ -49,8 +52,9 @@ def create_app(services: Services) -> Flask:
     identify_callers(app, services.settings)
     limit_rates(app, services.settings)
     require_keys(app)
-    for blueprint in (jobs, results, catalogue, health):
+    for blueprint in (jobs, events, results, catalogue, health):
         app.register_api(blueprint)
+    app.register_blueprint(pages)
     app.add_url_rule("/openapi.json", "openapi_document", lambda: app.api_doc)
     register_error_handlers(app)
     return app

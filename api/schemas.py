@@ -73,8 +73,10 @@ class JobFailure(BaseModel):
 
 class JobUrls(BaseModel):
     self: str
+    events: str
     model: str
     preview: str
+    view: str
 
 
 class JobBody(BaseModel):
@@ -109,7 +111,10 @@ class JobBody(BaseModel):
             **{name: getattr(job, name) for name in cls.model_fields if name not in ("options", "urls", "params")},
             params=job.params | {"seed": job.seed},
             options=job.options.model_dump(mode="json") | {"priority": job.priority},
-            urls=JobUrls(self=me, model=f"{me}/model.{job.options.format}", preview=f"{me}/preview.png"),
+            urls=JobUrls(
+                self=me, events=f"{me}/events", model=f"{me}/model.{job.options.format}",
+                preview=f"{me}/preview.png", view=f"{me}/view",
+            ),
         )
 
 

@@ -1,0 +1,66 @@
+"""The page at `/`, the 3D page of a job, and the files both are made of. All of it is ours and works offline.
+
+The files hold nobody's data, so they need no key; what they show is asked of the API, with the visitor's key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Blueprint, Response, send_from_directory
+
+from api.errors import not_found
+from api.schemas import JobPath
+from api.services import services
+
+FILES = Path(__file__).parent / "static"
+
+# No inline script or style, nothing from elsewhere. Pictures and meshes that scripts hold are blob: URLs.
+CONTENT_POLICY = "; ".join((
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' blob: data:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+))  # fmt: skip
+_LOOK_AGAIN = "no-cache"  # kept, but asked for again each time: an upgrade never meets yesterday's script
+
+pages = Blueprint("pages", __name__)
+
+
+@pages.get("/")
+def read_page() -> Response:
+    return page("index.html")
+
+
+@pages.get("/api/jobs/<job_id>/view")
+def read_view(job_id: str) -> Response:
+    """An interactive 3D page for one job; it says by itself when the job is not ready or belongs to somebody else."""
+    path = JobPath(job_id=job_id)
+    if services().store.job(path.job_id) is None:
+        raise not_found(path.job_id)
+    return page("view.html")
+
+
+@pages.get("/static/<path:name>")
+def read_file(name: str) -> Response:
+    return kept(send_from_directory(FILES, name, conditional=True))
+
+
+@pages.get("/favicon.ico")
+def read_icon() -> Response:
+    return read_file("icon.svg")
+
+
+def page(name: str, policy: str = CONTENT_POLICY) -> Response:
+    response = kept(send_from_directory(FILES, name, conditional=True))
+    response.headers["Content-Security-Policy"] = policy
+    return response
+
+
+def kept(response: Response) -> Response:
+    response.headers["Cache-Control"] = _LOOK_AGAIN
+    return response

@@ -1,0 +1,140 @@
+"""Event streams as the WHATWG HTML standard §9.2 has them: what is written when, and how many may be open at once.
+
+It knows no routes. A stream that can no longer read the state ends; the caller comes back and resumes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from redis import RedisError
+
+from api.schemas import JobBody
+from jobs.feed import ChangeFeed
+from jobs.store import JobStore
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 15.0  # proxies commonly close what is silent for 30 or 60 seconds
+LOOK_AGAIN_S = 5.0  # for a change whose event was lost
+RECONNECT_MS = 2000
+
+Look = Callable[[], Iterator[str]]
+
+
+class Gate:
+    """Counts the open streams of this process, each of which holds a thread, and lets no more in than `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._open = 0
+        self._lock = threading.Lock()
+
+    @property
+    def open(self) -> int:
+        return self._open
+
+    def enter(self) -> bool:
+        with self._lock:
+            if self._open >= self.limit:
+                return False
+            self._open += 1
+            return True
+
+    def leave(self) -> None:
+        with self._lock:
+            self._open -= 1
+
+
+class Place:
+    """One stream's place behind the gate and its body; closing it gives the place back, also when it never began."""
+
+    def __init__(self, gate: Gate, body: Iterator[str]) -> None:
+        self._gate = gate
+        self._body = body
+        self._left = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        return next(self._body)
+
+    def close(self) -> None:
+        self._body.close()  # type: ignore[attr-defined]  # a generator's
+        if not self._left:
+            self._left = True
+            self._gate.leave()
+
+
+class JobLook:
+    """Asks for jobs and tells of those that differ from what was told before; `seen` is the last told `rev` of each."""
+
+    def __init__(self, store: JobStore, ids: Sequence[str], *, seen: dict[str, str], name: str = "") -> None:
+        self._store = store
+        self._open = list(ids)
+        self._seen = seen
+        self._name = name
+
+    @property
+    def done(self) -> bool:
+        """Whether every job has ended, or is forgotten."""
+        return not self._open
+
+    def __call__(self) -> Iterator[str]:
+        asked = self._open
+        for job_id, job in zip(asked, self._store.jobs(asked), strict=True):
+            if job is not None and self._seen.get(job_id) != job.rev:
+                self._seen[job_id] = job.rev
+                yield event(JobBody.of(job).model_dump_json(), name=self._name, event_id=job.rev)
+            if job is None or job.ended:
+                self._open = [one for one in self._open if one != job_id]
+
+
+def event(data: str, *, name: str = "", event_id: str = "") -> str:
+    """One event; `data` is one line, as JSON is."""
+    lines = [f"event: {name}"] if name else []
+    lines += [f"id: {event_id}"] if event_id else []
+    return "\n".join([*lines, f"data: {data}", "", ""])
+
+
+def follow(
+    changed: threading.Event,
+    look: Look,
+    done: Callable[[], bool],
+    *,
+    heartbeat_s: float = HEARTBEAT_S,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[str]:
+    """What `look` tells, each time `changed` is set, until `done`; a comment when there is nothing to tell for long."""
+    yield f"retry: {RECONNECT_MS}\n\n"
+    wrote_at = clock()
+    while True:
+        changed.clear()
+        try:
+            for text in look():
+                yield text
+                wrote_at = clock()
+        except RedisError as error:
+            log.warning("an event stream ends: Redis does not answer: %s", error)
+            return
+        if done():
+            return
+        if clock() - wrote_at >= heartbeat_s:
+            yield ": alive\n\n"
+            wrote_at = clock()
+        changed.wait(min(LOOK_AGAIN_S, heartbeat_s))
+
+
+@contextmanager
+def watched(feed: ChangeFeed, ids: Sequence[str]) -> Iterator[threading.Event]:
+    """An event that is set when one of the jobs has changed; with no jobs it is never set by the feed."""
+    if not ids:
+        yield threading.Event()
+        return
+    with feed.watching(*ids) as changed:
+        yield changed
