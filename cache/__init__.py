@@ -6,6 +6,7 @@ Usable on its own by any Python program; it knows nothing of jobs, pictures or m
 from __future__ import annotations
 
 from cache.archive import Archive
+from cache.decorators import cached_result, cached_result_sync
 from cache.entry import CacheEntry
 from cache.errors import ArchiveError, ArchiveFull, ArchiveUnavailable, BadEntry, CacheError, InvalidKey
 from cache.keys import canonical_json, content_key, is_key
@@ -35,6 +36,8 @@ __all__ = [
     "RedisCache",
     "Tier",
     "TieredCache",
+    "cached_result",
+    "cached_result_sync",
     "canonical_json",
     "clear_cache",
     "content_key",

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from cache.entry import NEVER, CacheEntry
@@ -52,7 +52,7 @@ class LRUCache:
         # or _compact drops them; the number only keeps keys from being compared.
         self._deadlines: list[tuple[float, int, Hashable]] = []
         self._numbers = count()
-        self._bytes = 0
+        self._bytes = self._peak_bytes = 0
         self._zero_counters()
 
     def lookup(self, key: Hashable) -> Any | Missing:
@@ -70,6 +70,12 @@ class LRUCache:
             entry.access_count += 1
             self._hits += 1
             return entry.value
+
+    def peek(self, key: Hashable) -> Any | Missing:
+        """The value or `MISSING`, without counting the look or refreshing the entry."""
+        with self._lock:
+            entry = self._entries.get(key)
+            return MISSING if entry is None or entry.deadline <= self._clock() else entry.value
 
     def get(self, key: Hashable) -> Any | None:
         """The value, or `None` on a miss; `lookup` tells a miss from a stored `None`."""
@@ -156,11 +162,12 @@ class LRUCache:
         with self._lock:
             self._zero_counters()
 
-    def get_entries_summary(self) -> list[dict[str, Any]]:
-        """Every entry without its value, most recently used first; times in wall-clock seconds."""
+    def get_entries_summary(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """The entries without their values, most recently used first; times in wall-clock seconds."""
         with self._lock:
             now, wall_now = self._clock(), self._wall_clock()
-            return [entry.summary(key, now, wall_now) for key, entry in reversed(self._entries.items())]
+            recent = islice(reversed(self._entries.items()), limit)
+            return [entry.summary(key, now, wall_now) for key, entry in recent]
 
     def get_config(self) -> dict[str, float | None]:
         """The limits in force."""

@@ -30,12 +30,15 @@ class Record:
         Raises:
             ValueError: it is not one.
         """
-        *numbers, checksum, encoding, meta = text.split(b" ", 7)
-        return cls(*map(int, numbers), checksum.decode(), encoding.decode(), meta)
+        stored, length, charge, cost, expires, checksum, encoding, meta = text.split(b" ", 7)
+        return cls(
+            int(stored), int(length), int(charge), int(cost), int(expires), checksum.decode(), encoding.decode(), meta
+        )
 
     @cached_property
     def meta(self) -> Meta:
-        return json.loads(self.meta_json)
+        meta: Meta = json.loads(self.meta_json)
+        return meta
 
     def summary(self, key: str, hits: int, now_us: int) -> dict[str, Any]:
         """The entry as the administration shows it; sizes are what Redis spends, times wall-clock seconds."""

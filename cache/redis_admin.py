@@ -14,6 +14,7 @@ from cache.redis_link import RedisLink
 from cache.redis_transfer import Transfer
 from cache.values import MB
 
+Info = Mapping[str, Any]
 Policy = Literal["lru", "gdsf"]
 _PATIENCE_S = 2.0  # for deleting in steps; commits and heartbeats go on with what is left
 
@@ -80,7 +81,7 @@ def tidy(link: RedisLink, transfer: Transfer | None) -> bool:
     if transfer is not None:
         transfer.refresh_health()
         room = transfer.health.room_bytes()
-    return link.run("tidy", "" if room is None else room)[0][0] == b"clean"
+    return bool(link.run("tidy", "" if room is None else room)[0][0] == b"clean")
 
 
 def _tidy_through(link: RedisLink, transfer: Transfer | None) -> None:
@@ -97,7 +98,7 @@ def stats(link: RedisLink) -> dict[str, Any]:
     return stats_shown(state, size, memory, server)
 
 
-def stats_shown(state: Mapping[bytes, bytes], size: int, memory: Mapping, server: Mapping) -> dict[str, Any]:
+def stats_shown(state: Mapping[bytes, bytes], size: int, memory: Info, server: Info) -> dict[str, Any]:
     """The state and two sections of INFO as figures; memory in MB of 1024 × 1024 bytes, as Redis really charges it."""
 
     def number(field: str) -> int:

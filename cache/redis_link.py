@@ -24,6 +24,7 @@ from cache.breaker import Breaker
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+F = TypeVar("F")
 Command = Sequence[Any]
 
 _SCRIPTS = Path(__file__).parent / "scripts"
@@ -135,10 +136,10 @@ class RedisLink:
     def _send(self, commands: Sequence[Command]) -> list[Any]:
         pipeline = self.client.pipeline(transaction=False)
         for command in commands:
-            pipeline.execute_command(*command)
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
         return pipeline.execute(raise_on_error=False)
 
-    def attempt(self, operation: str, call: Callable[[], T], fallback: T) -> T:
+    def attempt(self, operation: str, call: Callable[[], T], fallback: F) -> T | F:
         """The call's answer, or `fallback` when the server fails it or is being left alone."""
         if not self.breaker.allow():
             self.count(f"{operation}: left alone")

@@ -94,7 +94,7 @@ class Transfer:
         terms = (offer.cost_ms, "" if ttl is None else ttl, "" if room is None else room, offer.meta_json)
         while (answer := self._link.run("commit", offer.key, *fence, *form, *terms)[0][0]) == b"again":
             self._keep(deadline)
-        return answer == b"stored"
+        return bool(answer == b"stored")
 
     def refresh_health(self) -> None:
         if self.health.stale():

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from cache.archive import Archive
 from cache.errors import ArchiveError
@@ -20,6 +21,7 @@ from cache.redis import RedisCache
 from cache.singleflight import SingleFlight
 from cache.values import JSON, MB, Described, Entry, Found, Meta, Tier, checked_key, cost_of, encoded_meta
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 ENTRY_OVERHEAD_BYTES = 1024  # of an entry in the local tier beside its bytes: key, record, dictionaries
 
@@ -184,7 +186,7 @@ class TieredCache:
         self._keep_local(key, entry, begun)
         return self._hit("ARCHIVE", entry, saves_work)
 
-    def _from_archive(self, ask: Callable[[Archive], Entry | Meta | Missing]) -> Entry | Meta | Missing:
+    def _from_archive(self, ask: Callable[[Archive], T | Missing]) -> T | Missing:
         """The archive's answer; one that cannot be read is a miss: the value can be made again."""
         if self.archive is None:
             return MISSING
