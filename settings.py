@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     flower_port: Annotated[int, Field(ge=0, le=65535, description="Port of Flower; 0 starts none")] = 5555
     api_processes: PositiveInt = Field(1, description="gunicorn processes")
     api_threads: PositiveInt = Field(32, description="Threads of each gunicorn process; long polls hold one each")
+
+    log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged")
 
     # Where things are kept
     data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import secrets
-
-from flask import Flask, Response, g, request
+from flask import Flask, Response
 from flask_openapi import Info, OpenAPI
 
+from api.access import follow_requests
 from api.auth import identify_callers, require_keys
 from api.catalogue import catalogue
 from api.errors import invalid, register_error_handlers
@@ -21,7 +19,6 @@ from api.schemas import ProblemBody
 from api.services import Services
 from version import VERSION
 
-_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 # Four times what werkzeug reads at once: its parser counts a file's unparsed bytes as if they were a form field's.
 _FORM_OVERHEAD_BYTES = 262_144
 _SAFE_HEADERS = {
@@ -46,8 +43,8 @@ def create_app(services: Services) -> Flask:
     # Base64 in JSON takes four bytes for three; the intake checks the picture itself.
     app.config["MAX_CONTENT_LENGTH"] = int(services.settings.max_upload_mb * 2**20 * 4 / 3) + _FORM_OVERHEAD_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = _FORM_OVERHEAD_BYTES
-    app.before_request(_take_request_id)
-    app.after_request(_give_request_id)
+    app.after_request(_add_safe_headers)
+    follow_requests(app)
     # In this order: guesses at keys are counted as well.
     identify_callers(app, services.settings)
     limit_rates(app, services.settings)
@@ -60,13 +57,7 @@ def create_app(services: Services) -> Flask:
     return app
 
 
-def _take_request_id() -> None:
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-
-
-def _give_request_id(response: Response) -> Response:
-    response.headers["X-Request-ID"] = g.get("request_id", "-")
+def _add_safe_headers(response: Response) -> Response:
     for name, value in _SAFE_HEADERS.items():
         response.headers.setdefault(name, value)
     return response

@@ -12,6 +12,7 @@ from flask import Request
 from pydantic import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from api.access import request_id
 from api.errors import Problem, invalid
 from api.schemas import OrderForm
 from jobs.errors import BadParameters, FieldError
@@ -55,6 +56,7 @@ def order_from(fields: Mapping[str, Any], headers: Mapping[str, str]) -> Order:
         priority=form.priority,
         label=form.label,
         idempotency_key=key,
+        request_id=request_id(),
         anew="no-cache" in headers.get("Cache-Control", "").lower(),
     )
 

@@ -38,6 +38,7 @@ class Order:
     webhook_url: str | None = None
     idempotency_key: str | None = None
     anew: bool = False
+    request_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Intake:
         request = self._request(image, order, choose_card(cards, order.generator))
         submission = self._look_up(Submission(
             owner=owner, generation=request, options=order.options, priority=order.priority, label=order.label,
-            webhook_url=order.webhook_url, idempotency=_idempotency(owner, order, request), anew=order.anew,
+            webhook_url=order.webhook_url, idempotency=_idempotency(owner, order, request), anew=order.anew, request_id=order.request_id,
         ))  # fmt: skip
         if submission.found == "nothing":
             self._inputs.put(request.image_sha256, image, {})

@@ -76,6 +76,7 @@ class Work:
     timings: dict[str, float]
     created_at_ms: int
     started_at_ms: int
+    request_id: str
 
 
 def pairs(flat: Sequence[str]) -> dict[str, str]:
@@ -106,6 +107,7 @@ def work_from(key: str, fields: Mapping[str, str]) -> Work:
         timings=json.loads(fields.get("timings") or "{}"),
         created_at_ms=int(fields["created_at"]),
         started_at_ms=int(fields.get("started_at") or 0),
+        request_id=fields.get("request_id", ""),
     )
 
 

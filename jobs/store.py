@@ -60,6 +60,7 @@ class Submission:
     webhook_url: str | None = None
     idempotency: tuple[str, str] | None = None  # name, digest of the body
     anew: bool = False
+    request_id: str = ""
     found: Literal["rendition", "mesh", "nothing"] = "nothing"
     cache: Served | None = None
     result: Mapping[str, Any] | None = None
@@ -98,12 +99,13 @@ class JobStore:
                 "key": rendition_key,
                 "queue": "render",
                 "fields": _rendition_fields(submission.generation.generator, generation_key, submission.options)
-                | {"cache": submission.cache or "", "anew": str(int(submission.anew))},
+                | {"cache": submission.cache or "", "anew": str(int(submission.anew)), "request_id": submission.request_id},
             },
             "generation": {
                 "key": generation_key,
                 "queue": "generate",
-                "fields": _generation_fields(submission.generation, generation_key, submission.anew),
+                "fields": _generation_fields(submission.generation, generation_key, submission.anew)
+                | {"request_id": submission.request_id},
             },
             "result": json.dumps(submission.result or {}),
         }

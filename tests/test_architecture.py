@@ -17,11 +17,11 @@ ROOMS = ("cache", "jobs", "worker", "api", "client", "deploy", "bench")
 MAY_IMPORT = {
     "cache": set(),
     "jobs": {"cache"},
-    "worker": {"jobs", "cache", "settings", "version"},
-    "api": {"jobs", "cache", "settings", "version"},
+    "worker": {"jobs", "cache", "settings", "version", "logs"},
+    "api": {"jobs", "cache", "settings", "version", "logs"},
     "client": {"settings", "deploy", "version"},
 }
-OURS = {*ROOMS, "settings", "version", "tests"}
+OURS = {*ROOMS, "settings", "version", "logs", "tests"}
 
 
 def sources(room: str) -> list[Path]:

@@ -11,8 +11,9 @@ from typing import Any
 
 from billiard import current_process
 from celery import Celery
-from celery.signals import worker_process_init, worker_process_shutdown
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
+import logs
 from jobs.broker import Sender, broker_settings
 from jobs.records import QUEUES
 from settings import Settings
@@ -38,10 +39,15 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     # Ids only travel; nothing here is worth a result backend, `JobStore` owns the state.
     result_backend=None,
-    worker_hijack_root_logger=True,
 )
 
 _process: Any = None
+
+
+@setup_logging.connect
+def configure_logs(**_: object) -> None:
+    """Instead of Celery's own formats: the same lines as everywhere."""
+    logs.configure(as_json=settings.log_format == "json", level=settings.log_level)
 
 
 @worker_process_init.connect

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from redis import RedisError
 
+import logs
 from cache.errors import ArchiveError
 from jobs.errors import Canceled, GenerationFailed, JobError, OutOfMemory, StorageFailed, Superseded
 from jobs.records import Work
@@ -53,6 +54,7 @@ class Attending:
     def to(self, work: Work) -> Iterator[Reporter]:
         """Holds the claim for as long as the block runs, and turns whatever escapes it into the work's fate."""
         self.hold(work)
+        logs.bind(work=work.key[:12], generator=work.generator, request_id=work.request_id or None)
         try:
             yield Reporter(self, work, self._store, self._clock)
         except Canceled:
@@ -69,6 +71,7 @@ class Attending:
             raise
         finally:
             self.let_go(work)
+            logs.forget()
 
     def _fail(self, work: Work, error: Exception) -> None:
         verdict = as_job_error(error)

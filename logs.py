@@ -1,0 +1,45 @@
+"""How processes log: one line per event, JSON for machines or text for people, with request and work bound to it.
+
+Modules log through the standard library; only the composition roots call `configure`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+# Their own lines say what ours say better, or what nobody reads.
+_QUIET = {"urllib3": logging.WARNING, "kombu": logging.WARNING, "amqp": logging.WARNING, "celery.redirected": logging.WARNING}
+
+
+def configure(*, as_json: bool, level: str = "INFO") -> None:
+    """Sends everything to stderr, in one format, whoever logged it."""
+    before = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.ExtraAdder(),
+    ]
+    render = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if as_json
+        else [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=before, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name, quiet_level in _QUIET.items():
+        logging.getLogger(name).setLevel(quiet_level)
+
+
+bind = structlog.contextvars.bind_contextvars
+forget = structlog.contextvars.clear_contextvars
+bound = structlog.contextvars.bound_contextvars
