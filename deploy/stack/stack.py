@@ -29,7 +29,7 @@ from settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.1
 LOG_TAIL_LINES = 8
-TROUBLED = ("BACKOFF", "FATAL", "EXITED")
+MORE_TRIES_S = 20
 
 
 @dataclass(frozen=True)
@@ -107,16 +107,19 @@ class Stack:
             NotReady: it did not happen in time, or the supervisor died; says what stands in the logs.
         """
         readiness, stopping = Readiness(self._settings), stopping or threading.Event()
-        deadline, told = time.monotonic() + timeout_s, ""
-        while (missing := readiness.missing()) is not None:
-            missing += self._trouble()
-            if on_progress and missing != told:
-                on_progress(missing)
-                told = missing
+        deadline, told, ended = time.monotonic() + timeout_s, "", ""
+        while (lacks := readiness.missing()) is not None:
             if not self.is_running():
                 raise NotReady(f"the supervisor ended:\n{_tail(self._log_dir / 'supervisor.log')}")
+            if not ended and (ended := self._program_that_ended()):
+                # What waits for another program does not end; more than a few tries tell nothing new.
+                deadline = min(deadline, time.monotonic() + MORE_TRIES_S)
+            state = f"{lacks}; {ended} ended and is started again, its log is in {self._log_dir}" if ended else lacks
             if time.monotonic() > deadline:
-                raise NotReady(f"not ready after {timeout_s:.0f} s: {missing}{self._complaints()}")
+                raise NotReady(f"not ready: {state}{self._complaints()}")
+            if on_progress and state != told:
+                on_progress(state)
+                told = state
             if stopping.wait(POLL_S):
                 return
 
@@ -210,9 +213,8 @@ class Stack:
         groups = {program.group or program.name for program in self._programs}
         return (self._settings.stop_grace_s + 2) * (len(groups) + 1)
 
-    def _trouble(self) -> str:
-        failing = [program.name for program in self.programs() if program.state in TROUBLED]
-        return f" ({', '.join(failing)} keeps ending; see {self._log_dir})" if failing else ""
+    def _program_that_ended(self) -> str:
+        return next((program.name for program in self.programs() if program.state == "BACKOFF"), "")
 
     def _complaints(self) -> str:
         down = [program for program in self.programs() if program.state != "RUNNING"]
