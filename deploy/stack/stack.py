@@ -194,7 +194,7 @@ class Stack:
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],
                 cwd=ROOT,
-                env={**os.environ, **self._settings.as_environment(), "PYTHONPATH": str(ROOT)},
+                env={**os.environ, **self._settings.as_environment(), "PYTHONPATH": _search_path()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -228,3 +228,8 @@ def _tail(log: Path) -> str:
         return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
     except OSError as error:
         return str(error)
+
+
+def _search_path() -> str:
+    """This tree first, then what the caller's own PYTHONPATH adds: generators of other packages may stand there."""
+    return os.pathsep.join(dict.fromkeys([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])).strip(os.pathsep)
