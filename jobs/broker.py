@@ -12,9 +12,9 @@ from jobs.records import Queue, Work
 
 TASKS = {"generation": "orfeas.generate", "rendition": "orfeas.render"}
 
-# kombu's Redis transport serves low numbers first, AMQP high ones.
-_REDIS_PRIORITY = (0, 3, 6)
-_AMQP_PRIORITY = (9, 5, 1)
+# By a work's priority: urgent, high, normal, low. kombu's Redis transport serves low numbers first, AMQP high ones.
+_REDIS_PRIORITY = (0, 3, 6, 9)
+_AMQP_PRIORITY = (10, 7, 4, 1)
 
 
 def broker_settings(url: str, *, longest_job_s: float) -> dict[str, Any]:
@@ -68,5 +68,8 @@ class Sender:
     def backlog(self, queue: Queue) -> int:
         """Messages of a queue that no worker has taken yet."""
         with self._app.connection_for_write() as connection:
-            declared = connection.default_channel.queue_declare(queue=queue, passive=True)
+            try:
+                declared = connection.default_channel.queue_declare(queue=queue, passive=True)
+            except connection.channel_errors:  # to kombu's Redis transport an empty queue is none
+                return 0
             return int(declared.message_count)

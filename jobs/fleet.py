@@ -123,14 +123,21 @@ class Liveness:
         self._timeout_s = timeout_s
         self._clock = clock
         self._seen: dict[str, tuple[str, float]] = {}
+        self._looked_at: float | None = None
 
     def dead(self, workers: list[WorkerInfo]) -> list[WorkerInfo]:
         """Those whose beat has not changed for the whole time-out while this object watched."""
         now = self._clock()
         before, self._seen = self._seen, {}
+        # Half the time-out at most is taken on trust from the server's clock, when this watch has just begun.
+        trust_s = self._timeout_s / 2 if self._looked_at is None else 0.0
+        if self._looked_at is not None and now - self._looked_at >= self._timeout_s / 2:
+            # Whoever could not look saw no silence. When Redis was away nobody could beat, and the watch must not
+            # be the first to come back and bury everybody.
+            before = {}
+        self._looked_at = now
         for worker in workers:
-            # Half the time-out at most is taken on trust from the server's clock, when this watch has just begun.
-            trusted = min(worker.seen_s_ago, self._timeout_s / 2)
+            trusted = min(worker.seen_s_ago, trust_s)
             beats, since = before.get(worker.id, (worker.beats, now - trusted))
             self._seen[worker.id] = (beats, since) if beats == worker.beats else (worker.beats, now)
         return [worker for worker in workers if now - self._seen[worker.id][1] >= self._timeout_s]

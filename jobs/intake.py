@@ -130,6 +130,7 @@ class Intake:
         try:
             for work in self._store.due(only=key):
                 self._sender.send(work)
+                self._store.sent(work)
         except Exception as error:  # any transport's own error: the job is accepted, and the watch will send it
             log.warning("the message of work %s was not sent yet: %s", key, error)
 

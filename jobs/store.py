@@ -24,7 +24,8 @@ from jobs.states import Served
 
 PREFIX = "{orfeas}"
 SEND_AFTER_MS = 5_000  # the submitter sends at once; the watch only what stayed unsent this long
-SEND_AGAIN_MS = 30_000
+SEND_AGAIN_MS = 8_000  # a message that is out this long and whose work still waits may be lost
+FAR_MS = 120_000
 
 Outcome = Literal["new", "joined", "done", "repeat", "conflict", "full"]
 
@@ -206,9 +207,24 @@ class JobStore:
     # What the watch does ------------------------------------------------------------------------------------------
 
     def due(self, *, limit: int = 100, only: str | None = None) -> list[Work]:
-        """Waiting works whose message is to be sent now; each is due again after SEND_AGAIN_MS unless it starts."""
-        answers = self.run("due", limit=limit, again_ms=SEND_AGAIN_MS, **({"only": only} if only else {}))
+        """Waiting works whose message is to be sent now; each is due again after SEND_AFTER_MS unless it was `sent`."""
+        answers = self.run(
+            "due", limit=limit, again_ms=SEND_AFTER_MS, far_ms=FAR_MS, **({"only": only} if only else {})
+        )
         return [work_from(key, pairs(fields)) for key, *fields in answers]
+
+    def sent(self, work: Work) -> None:
+        """Notes that the broker has the message of this work."""
+        self.run("sent", key=work.key)
+
+    def overdue(self, queue: Queue, *, limit: int = 100) -> tuple[int, list[Work]]:
+        """How many messages of a queue should be with the broker, and the works that wait suspiciously long for one."""
+        messages, answers = self.run("overdue", queue=queue, after_ms=SEND_AGAIN_MS, limit=limit)
+        return messages, [work_from(key, pairs(fields)) for key, *fields in answers]
+
+    def age(self, step_s: float, *, limit: int = 100) -> int:
+        """Moves up who has waited for long: from low after one `step_s`, from normal after two; answers how many."""
+        return self.run("age", queues=QUEUES, step_ms=int(step_s * 1000), limit=limit)
 
     def depths(self) -> dict[Queue, int]:
         """Works that wait for a worker, per queue."""

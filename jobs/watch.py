@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from redis import RedisError
 
 from jobs.broker import Sender
 from jobs.fleet import Fleet, Liveness
-from jobs.records import QUEUES
+from jobs.records import QUEUES, Work
 from jobs.store import JobStore
 
 log = logging.getLogger(__name__)
@@ -27,11 +27,12 @@ _CLEAN_EVERY = 30  # rounds
 class Watch:
     """One round is one look at everything; `run` repeats it until told to stop."""
 
-    def __init__(self, store: JobStore, fleet: Fleet, sender: Sender, *, heartbeat_timeout_s: float = 10.0) -> None:
+    def __init__(self, store: JobStore, fleet: Fleet, sender: Sender, *, heartbeat_timeout_s: float = 10.0, aging_s: float = 300.0) -> None:
         self._store = store
         self._fleet = fleet
         self._sender = sender
         self._liveness = Liveness(heartbeat_timeout_s)
+        self._aging_s = aging_s
         self._name = secrets.token_hex(8)
         self._lock = f"{store.prefix}:watch"
         self._rounds = 0
@@ -53,7 +54,9 @@ class Watch:
         for worker in self._liveness.dead(self._fleet.workers()):
             taken = self._fleet.forget(worker)
             log.warning("worker %s on %s is gone; %d of its works go back", worker.id, worker.host, taken)
-        self._send_due()
+        self._store.age(self._aging_s)
+        self._send(self._store.due())
+        self._send_what_vanished()
         if self._rounds % _CLEAN_EVERY == 0:
             self._store.forget_ended()
         self._rounds += 1
@@ -68,16 +71,18 @@ class Watch:
         redis.expire(self._lock, LOCK_S)
         return True
 
-    def _send_due(self) -> None:
-        """Sends due messages, but no more than the broker is short of: a duplicate is harmless, a flood is not."""
-        due = self._store.due()
-        if not due:
-            return
-        waiting = self._store.depths()
+    def _send(self, works: Iterable[Work]) -> None:
+        # Noted afterwards: a message sent twice is harmless, one that nobody sends is not.
+        for work in works:
+            self._sender.send(work)
+            self._store.sent(work)
+
+    def _send_what_vanished(self) -> None:
+        """A message is lost with the worker that had taken it but not begun, or with a Redis that lost its last second.
+
+        Which one it was nobody knows, so those that wait longest are sent again, but no more than the broker is short of.
+        """
         for queue in QUEUES:
-            ours = [work for work in due if work.queue == queue]
-            if not ours:
-                continue
-            short = waiting[queue] - self._sender.backlog(queue)
-            for work in ours[: max(0, short)]:
-                self._sender.send(work)
+            messages, waiting_long = self._store.overdue(queue)
+            if waiting_long:
+                self._send(waiting_long[: max(0, messages - self._sender.backlog(queue))])

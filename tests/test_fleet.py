@@ -116,10 +116,26 @@ def test_only_silence_that_was_watched_for_the_whole_time_kills() -> None:
     liveness = Liveness(10, clock=lambda: now[0])
     silent, beating = replace(a_worker("silent"), beats="1"), replace(a_worker("beating"), beats="1")
     assert liveness.dead([silent, beating]) == []
-    now[0] += 9
-    assert liveness.dead([silent, replace(beating, beats="2")]) == []
+    for _ in range(9):
+        now[0] += 1
+        assert liveness.dead([silent, replace(beating, beats="2")]) == []
     now[0] += 1
     assert liveness.dead([silent, replace(beating, beats="2")]) == [silent]
+
+
+def test_a_watch_that_could_not_look_for_a_while_buries_nobody() -> None:
+    """Redis was away for a minute: nobody could beat, and the watch is the first that comes back."""
+    now = [100.0]
+    liveness = Liveness(10, clock=lambda: now[0])
+    worker = replace(a_worker(), beats="7")
+    assert liveness.dead([worker]) == []
+    now[0] += 60
+    assert liveness.dead([replace(worker, seen_s_ago=60)]) == []
+    for _ in range(9):
+        now[0] += 1
+        assert liveness.dead([replace(worker, seen_s_ago=60)]) == []
+    now[0] += 1
+    assert liveness.dead([worker]) == [worker], "silence that was watched counts again"
 
 
 def test_a_server_clock_that_jumps_an_hour_kills_nobody() -> None:
@@ -128,3 +144,28 @@ def test_a_server_clock_that_jumps_an_hour_kills_nobody() -> None:
     assert liveness.dead([replace(a_worker(), seen_s_ago=3600, beats="1")]) == []
     now[0] += 2
     assert liveness.dead([replace(a_worker(), seen_s_ago=3600, beats="2")]) == []
+
+
+def test_a_rendition_is_not_blamed_for_the_attempts_of_its_generation(fleet: Fleet, store: JobStore) -> None:
+    job_id = submitted(store)
+    for number in range(2):
+        fleet.register(a_worker(f"w{number}"), [])
+        claimed(store, worker=f"w{number}")
+        fleet.leave(f"w{number}")
+    fleet.register(a_worker("w2"), [])
+    store.complete_generation(claimed(store, worker="w2"), "MISS", generate_s=1, timings={})
+    fleet.leave("w2")
+    (part,) = store.due()
+    again = store.claim(part.key, "w3")
+    assert again is not None and again.attempts == 4
+    store.complete_rendition(again, {"format": "glb"}, "MISS", timings={})
+    assert store.job(job_id).status == "succeeded"
+
+
+def test_a_token_is_never_given_out_twice_even_by_a_redis_that_lost_its_last_second(store: JobStore) -> None:
+    submitted(store)
+    before = claimed(store, worker="w1")
+    store.redis.flushall()
+    submitted(store)
+    assert claimed(store, worker="w2").token != before.token
+    assert store.progress(before, "solve", 50) == "stale"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from redis import Redis
 
 from jobs.fleet import Fleet
-from jobs.records import Work
+from jobs.records import PRIORITIES, Work
 from jobs.store import SEND_AFTER_MS, JobStore
 from jobs.watch import Watch
 from tests.job_fleet import a_request, a_worker, claimed, submitted
@@ -19,8 +20,11 @@ class Broker:
 
     def __init__(self) -> None:
         self.messages: list[Work] = []
+        self.refuses = False
 
     def send(self, work: Work) -> None:
+        if self.refuses:
+            raise ConnectionError("refused")
         self.messages.append(work)
 
     def backlog(self, queue: str) -> int:
@@ -47,6 +51,15 @@ def make_due(store: JobStore, *keys: str) -> None:
     store.redis.zadd(f"{store.prefix}:due", {key: 0 for key in keys})
 
 
+def sent_long_ago(store: JobStore, broker: Broker, *pictures: str) -> None:
+    """The messages of these pictures were sent, and no worker has come since."""
+    for picture in pictures:
+        for work in store.due(only=a_request(picture).key):
+            broker.send(work)
+            store.sent(work)
+    store.redis.zadd(f"{store.prefix}:sent:generate", {a_request(picture).key: 0 for picture in pictures})
+
+
 def test_what_the_submitter_could_not_send_is_sent(store: JobStore, watch: Watch, broker: Broker) -> None:
     submitted(store)
     assert SEND_AFTER_MS > 1000, "the submitter comes first"
@@ -59,9 +72,8 @@ def test_what_the_submitter_could_not_send_is_sent(store: JobStore, watch: Watch
 
 def test_a_message_that_still_stands_in_its_queue_is_not_doubled(store: JobStore, watch: Watch, broker: Broker) -> None:
     submitted(store)
-    broker.messages = store.due(only=a_request().key)
+    sent_long_ago(store, broker, "a")
     for _ in range(3):
-        make_due(store, a_request().key)
         watch.round()
     assert len(broker.messages) == 1
 
@@ -69,11 +81,63 @@ def test_a_message_that_still_stands_in_its_queue_is_not_doubled(store: JobStore
 def test_a_message_that_vanished_is_sent_again(store: JobStore, watch: Watch, broker: Broker) -> None:
     for picture in "abc":
         submitted(store, picture)
-        broker.messages += store.due(only=a_request(picture).key)
+    sent_long_ago(store, broker, *"abc")
     broker.messages.pop(0)
-    make_due(store, *(a_request(picture).key for picture in "abc"))
-    watch.round()
+    for _ in range(3):
+        watch.round()
     assert len(broker.messages) == 3
+
+
+def test_a_message_that_could_not_be_sent_is_tried_again_soon(store: JobStore, broker: Broker, watch: Watch) -> None:
+    submitted(store)
+    make_due(store, a_request().key)
+    broker.refuses = True
+    with pytest.raises(ConnectionError):
+        watch.round()
+    broker.refuses = False
+    make_due(store, a_request().key)
+    watch.round()
+    assert len(broker.messages) == 1 and store.redis.zcard(f"{store.prefix}:due") == 0
+
+
+def test_taken_over_work_does_not_wait_for_the_messages_of_others(
+    store: JobStore, broker: Broker, watch: Watch
+) -> None:
+    """The broker holds more messages than works wait, so nothing seems to be missing."""
+    Fleet(store).register(a_worker("w1"), [])
+    submitted(store, "a")
+    claimed(store, "a")
+    submitted(store, "b")
+    sent_long_ago(store, broker, *"b")
+    broker.messages *= 5
+    watch.round()
+    assert broker.messages[-1].key == a_request("a").key
+    assert broker.messages[-1].priority < broker.messages[0].priority, "it goes before those that wait"
+
+
+def test_low_priority_moves_up_the_longer_it_waits(store: JobStore, broker: Broker) -> None:
+    watch = Watch(store, Fleet(store), broker, aging_s=60)
+    submitted(store, "a", priority="low")
+    waits_since(store, "a", 59)
+    watch.round()
+    assert broker.messages == []
+    waits_since(store, "a", 61)
+    watch.round()
+    waits_since(store, "a", 121)
+    watch.round()
+    watch.round()
+    assert [work.priority for work in broker.messages] == [PRIORITIES["normal"], PRIORITIES["high"]]
+    submitted(store, "b", priority="high")
+    assert store.redis.zrange(f"{store.prefix}:queued:generate", 0, 0) == [a_request("a").key]
+
+
+def waits_since(store: JobStore, picture: str, seconds: float) -> None:
+    """As if the work had waited for so long already."""
+    key = a_request(picture).key
+    since = int((time.time() - seconds) * 1000)
+    priority = int(store.redis.hget(f"{store.prefix}:work:{key}", "priority"))
+    store.redis.hset(f"{store.prefix}:work:{key}", "created_at", since)
+    store.redis.zadd(f"{store.prefix}:queued:generate", {key: priority * 1e14 + since})
 
 
 def test_the_works_of_a_dead_worker_are_sent_to_others(store: JobStore, watch: Watch, broker: Broker) -> None:

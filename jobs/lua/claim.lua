@@ -1,6 +1,6 @@
 -- A worker begins: queued work becomes its own, under a new fencing token. Answers the work's fields, or nothing
 -- when there is no such work or somebody else has it: a message is a hint only.
--- Touches P:work:<key>, P:queued:<queue>, P:due, P:owns:<worker>, P:token.
+-- Touches P:work:<key>, P:queued:<queue>, P:sent:<queue>, P:due, P:owns:<worker>, P:token.
 
 local name = work_name(a.key)
 if get(name, 'status') ~= 'queued' then return {} end
@@ -8,7 +8,7 @@ if not has_waiters(a.key) then
   drop_work(a.key)
   return {}
 end
-local token = string.format('%.0f', redis.call('INCR', P .. ':token'))
+local token = new_token(a.worker)
 leave_queue(a.key, get(name, 'queue'))
 redis.call('HINCRBY', name, 'attempts', 1)
 redis.call('HSET', name, 'status', 'running', 'owner', a.worker, 'token', token, 'started_at', NOW_S)

@@ -8,9 +8,9 @@ local started, attempts = get(name, 'started_at'), get(name, 'attempts')
 local task_id, owner, generator = get(name, 'task_id'), get(name, 'owner'), get(name, 'generator')
 local handed = {}
 for _, part in ipairs(redis.call('SMEMBERS', name .. ':parts')) do
-  local token = string.format('%.0f', redis.call('INCR', P .. ':token'))
+  local token = new_token(owner)
   redis.call('HSET', work_name(part), 'status', 'running', 'owner', owner, 'token', token, 'started_at', started,
-    'attempts', attempts, 'task_id', task_id, 'cache', a.cache, 'timings', a.timings,
+    'attempts', attempts, 'inherited', attempts - 1, 'task_id', task_id, 'cache', a.cache, 'timings', a.timings,
     'stage', 'render', 'progress', '90')
   redis.call('SADD', P .. ':owns:' .. owner, part)
   handed[#handed + 1] = redis.call('HGETALL', work_name(part))

@@ -7,12 +7,14 @@
 --   P:work:<key>:parts   set     renditions that wait for this generation
 --   P:error:<key>        string  why the last try of this work failed, for a minute
 --   P:queued:<queue>     zset    works that wait for a worker, by priority, then age
---   P:due                zset    works whose message is to be sent (again), by time in ms
+--   P:due                zset    works whose message is to be sent, by time in ms: the outbox
+--   P:sent:<queue>       zset    waiting works whose message was sent, by time in ms
 --   P:owns:<worker>      set     works that this worker has claimed
 --   P:workers            zset    worker processes by their last heartbeat in ms
 --   P:worker:<worker>    hash    what the process said of itself
 --   P:slot:<slot>        string  the process now in this place of the fleet
 --   P:jobs[:<owner>]     zset    job ids; they sort by age
+--   P:owners             set     owners that have an index of jobs
 --   P:idem:<name>        hash    an idempotency key's body and job
 --   P:changes            stream  ids of jobs and keys of works that changed
 --   P:counters, P:pace   hash    totals; smoothed seconds per generator
@@ -29,6 +31,7 @@ end
 
 local NOW = now_ms()
 local NOW_S = string.format('%.0f', NOW)
+local URGENT = '0'
 
 local function work_name(key) return P .. ':work:' .. key end
 
@@ -66,11 +69,13 @@ end
 local function enqueue(key, queue, priority, since, due_in_ms)
   local score = string.format('%.0f', tonumber(priority) * 1e14 + since)
   redis.call('ZADD', P .. ':queued:' .. queue, score, key)
+  redis.call('ZREM', P .. ':sent:' .. queue, key)
   redis.call('ZADD', P .. ':due', string.format('%.0f', NOW + due_in_ms), key)
 end
 
 local function leave_queue(key, queue)
   redis.call('ZREM', P .. ':queued:' .. queue, key)
+  redis.call('ZREM', P .. ':sent:' .. queue, key)
   redis.call('ZREM', P .. ':due', key)
 end
 
@@ -117,20 +122,30 @@ local function fail_work(key, error, retention_s)
   fail_rendition(key, error, retention_s)
 end
 
--- Puts a running work back; the head of its queue when a worker was lost, since it has waited already.
+-- Puts a running work back at the head of its queue: it has waited already.
 local function requeue(key, delay_ms)
   local name = work_name(key)
   local owner = get(name, 'owner')
   if owner ~= '' then redis.call('SREM', P .. ':owns:' .. owner, key) end
   redis.call('HDEL', name, 'owner', 'token', 'canceled_at')
-  redis.call('HSET', name, 'status', 'queued', 'stage', '', 'progress', '0')
-  enqueue(key, get(name, 'queue'), get(name, 'priority'), tonumber(get(name, 'created_at')), delay_ms)
+  redis.call('HSET', name, 'status', 'queued', 'stage', '', 'progress', '0', 'priority', URGENT)
+  enqueue(key, get(name, 'queue'), URGENT, tonumber(get(name, 'created_at')), delay_ms)
   announce_work(key)
+end
+
+-- Claims of this work itself: a rendition shows its generation's attempts too, but is not to blame for them.
+local function tries(name)
+  return tonumber(get(name, 'attempts')) - (tonumber(get(name, 'inherited')) or 0)
 end
 
 local function has_waiters(key)
   return redis.call('SCARD', work_name(key) .. ':jobs') > 0 or redis.call('SCARD', work_name(key) .. ':parts') > 0
     or get(work_name(key), 'ordered') == '1'
+end
+
+-- A token that no other claim ever had: a Redis that lost its last second would give the same number out again.
+local function new_token(worker)
+  return string.format('%.0f@%s', redis.call('INCR', P .. ':token'), worker)
 end
 
 -- A claimed work whose worker is gone: another try, or the end when it has had its share.
@@ -139,7 +154,7 @@ local function take_back(key, max_attempts, poison, retention_s)
   if get(name, 'status') ~= 'running' then return end
   if get(name, 'canceled_at') ~= '' and not has_waiters(key) then
     drop_work(key)
-  elseif tonumber(get(name, 'attempts')) >= max_attempts then
+  elseif tries(name) >= max_attempts then
     fail_work(key, poison, retention_s)
   else
     requeue(key, 0)

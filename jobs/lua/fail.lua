@@ -3,7 +3,7 @@
 -- Touches P:work:<key>*, P:job:<id>, P:queued:<queue>, P:due, P:owns:<worker>, P:error:<key>, P:counters, P:changes.
 
 if not holds(a.key, a.token) then return 'stale' end
-if a.retryable and tonumber(get(work_name(a.key), 'attempts')) < a.max_attempts then
+if a.retryable and tries(work_name(a.key)) < a.max_attempts then
   requeue(a.key, a.delay_ms)
   return 'requeued'
 end

@@ -4,7 +4,7 @@
 --   done                the result exists: the job is born succeeded
 --   joined              the same work is in flight: the job waits with the others
 --   new                 the job leads; the work `a.leads` is queued and its message due
--- Touches P:idem, P:job, P:jobs*, P:work*, P:queued:*, P:due, P:counters, P:changes.
+-- Touches P:idem, P:job, P:jobs*, P:owners, P:work*, P:queued:*, P:sent:*, P:due, P:counters, P:changes.
 
 if a.idem then
   local seen = redis.call('HMGET', P .. ':idem:' .. a.idem, 'body', 'job')
@@ -33,6 +33,7 @@ if outcome == 'joined' then job.cache = 'COALESCED' end
 put_fields(P .. ':job:' .. job.id, job)
 redis.call('ZADD', P .. ':jobs', 0, job.id)
 redis.call('ZADD', P .. ':jobs:' .. job.owner, 0, job.id)
+redis.call('SADD', P .. ':owners', job.owner)
 if a.idem then
   put_fields(P .. ':idem:' .. a.idem, {body = a.idem_body, job = job.id})
   redis.call('EXPIRE', P .. ':idem:' .. a.idem, a.idem_ttl_s)
