@@ -5,10 +5,20 @@ Usable on its own by any Python program; it knows nothing of jobs, pictures or m
 
 from __future__ import annotations
 
+from cache.agent import CacheAgent
 from cache.archive import Archive
 from cache.decorators import cached_result, cached_result_sync
 from cache.entry import CacheEntry
-from cache.errors import ArchiveError, ArchiveFull, ArchiveUnavailable, BadEntry, CacheError, InvalidKey
+from cache.errors import (
+    ArchiveError,
+    ArchiveFull,
+    ArchiveUnavailable,
+    BadEntry,
+    CacheError,
+    InvalidKey,
+    SharedUnavailable,
+)
+from cache.fleet import FleetCache
 from cache.keys import canonical_json, content_key, is_key
 from cache.lru import LRUCache, clear_cache, get_cache
 from cache.missing import MISSING, Missing
@@ -24,16 +34,19 @@ __all__ = [
     "ArchiveFull",
     "ArchiveUnavailable",
     "BadEntry",
+    "CacheAgent",
     "CacheEntry",
     "CacheError",
     "Described",
     "Entry",
+    "FleetCache",
     "Found",
     "InvalidKey",
     "LRUCache",
     "Meta",
     "Missing",
     "RedisCache",
+    "SharedUnavailable",
     "Tier",
     "TieredCache",
     "cached_result",

@@ -171,6 +171,17 @@ class Archive:
                 deleted += self.delete(found["path"].rpartition("/")[2])
         return deleted
 
+    def clear(self) -> int:
+        """Delete every value, and say how many.
+
+        Raises:
+            ArchiveUnavailable: the store did not do it; some may be gone.
+        """
+        deleted = 0
+        while step := self.expire(float("-inf")):
+            deleted += step
+        return deleted
+
     def usage(self) -> dict[str, float]:
         """Objects and MB, counted now; that takes as long as listing them all.
 

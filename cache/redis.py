@@ -49,6 +49,7 @@ class RedisCache:
         transfer_timeout_s: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.url = url
         seed = admin.limit_fields(max_size=max_size, max_memory_mb=max_memory_mb, ttl_s=ttl_s, policy=policy)
         client = connect(url, connect_timeout_s=connect_timeout_s, timeout_s=timeout_s)
         self.link = RedisLink(client, f"{{{namespace}:cache:{SCHEMA}}}", seed, Breaker(clock=clock))

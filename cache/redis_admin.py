@@ -71,7 +71,7 @@ def write_limits(link: RedisLink, transfer: Transfer, fields: Mapping[str, Any])
 
 
 def clear(link: RedisLink) -> int:
-    cleared = int(link.run("clear")[0][3])
+    cleared = int(link.run("clear", 1, 0)[0][3])
     _tidy_through(link, None)
     return cleared
 

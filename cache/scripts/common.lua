@@ -20,8 +20,8 @@ local TAG = ARGV[1]
 local STEP_ENTRIES, STEP_BYTES = 128, 64 * 1024 * 1024 -- freeing 1 MB blocks the server for about 32 microseconds
 local EVENTS_KEPT = 1000
 
--- tostring(1795248838000001) would be 1.795248838e+15
-local function text(number) return string.format('%.0f', number) end
+-- tostring(1795248838000001) would be 1.795248838e+15, and -1 * 0 would be written -0
+local function text(number) return string.format('%.0f', number + 0) end
 
 local function now_us()
   local time = redis.call('TIME')
