@@ -1,6 +1,6 @@
 -- A worker begins: queued work becomes its own, under a new fencing token. Answers the work's fields, or nothing
 -- when there is no such work or somebody else has it: a message is a hint only.
--- Touches P:work:<key>, P:queued:<queue>, P:sent:<queue>, P:due, P:owns:<worker>, P:token.
+-- Touches P:work:<key>, P:queued:<queue>, P:sent:<queue>, P:due, P:owns:<worker>, P:token, P:seconds:wait:<queue>.
 
 local name = work_name(a.key)
 if get(name, 'status') ~= 'queued' then return {} end
@@ -10,7 +10,9 @@ if not has_waiters(a.key) then
 end
 local token = new_token(a.worker)
 leave_queue(a.key, get(name, 'queue'))
-redis.call('HINCRBY', name, 'attempts', 1)
+if redis.call('HINCRBY', name, 'attempts', 1) == 1 then
+  observe('wait:' .. get(name, 'queue'), math.max(0, NOW - tonumber(get(name, 'created_at'))) / 1000)
+end
 redis.call('HSET', name, 'status', 'running', 'owner', a.worker, 'token', token, 'started_at', NOW_S)
 redis.call('SADD', P .. ':owns:' .. a.worker, a.key)
 announce_work(a.key)

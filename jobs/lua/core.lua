@@ -17,6 +17,9 @@
 --   P:owners             set     owners that have an index of jobs
 --   P:idem:<name>        hash    an idempotency key's body and job
 --   P:changes            stream  ids of jobs and keys of works that changed
+--   P:webhooks           zset    ended jobs whose webhook is to be delivered, by due time in ms
+--   P:webhook:<id>       hash    what became of a job's webhook so far
+--   P:seconds:<what>     hash    histogram: durations per upper bound, and their sum
 --   P:counters, P:pace   hash    totals; smoothed seconds per generator
 --   P:token              string  last fencing token given out
 -- ARGV[1] is one JSON document of arguments, called `a`. Times are ms since the epoch, by the server's clock.
@@ -88,6 +91,24 @@ local function drop_work(key)
   announce(key)
 end
 
+-- How a succeeded job was served, why a failed one failed: words of `jobs/`, so few of them.
+local function count_end(name, status, more)
+  local what = status == 'succeeded' and 'served:' .. (more.cache or get(name, 'cache'))
+    or status == 'failed' and 'failed:' .. tostring(cjson.decode(more.error).code)
+  if what then redis.call('HINCRBY', P .. ':counters', what, 1) end
+end
+
+-- Counts one duration into the histogram P:seconds:<what>; `le` are upper bounds, each counted by itself.
+local BOUNDS_S = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800}
+local function observe(what, seconds)
+  local name, le = P .. ':seconds:' .. what, '+Inf'
+  for _, bound in ipairs(BOUNDS_S) do
+    if seconds <= bound then le = tostring(bound) break end
+  end
+  redis.call('HINCRBY', name, le, 1)
+  redis.call('HINCRBYFLOAT', name, 'sum', string.format('%.4f', seconds))
+end
+
 -- Ends one job unless it has ended before. `more` overrides nothing that was said at submit.
 local function finish_job(id, status, more, retention_s)
   local name = P .. ':job:' .. id
@@ -98,6 +119,8 @@ local function finish_job(id, status, more, retention_s)
   redis.call('HINCRBY', name, 'rev', 1)
   redis.call('EXPIRE', name, retention_s)
   redis.call('HINCRBY', P .. ':counters', status, 1)
+  count_end(name, status, more)
+  if get(name, 'webhook_url') ~= '' then redis.call('ZADD', P .. ':webhooks', NOW_S, id) end
   announce(id)
   return true
 end
