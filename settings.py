@@ -5,6 +5,7 @@ Names in the environment are the upper-case field names. `docs/operate/settings.
 
 from __future__ import annotations
 
+import base64
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -22,6 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 EMBEDDED_REDIS_PORT = 6399
+_HOW_TO_MAKE_ONE = "`echo whsec_$(openssl rand -base64 32)` makes one"
 
 
 def _absolute(path: Path) -> Path:
@@ -30,6 +32,17 @@ def _absolute(path: Path) -> Path:
 
 def _comma_separated(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _webhook_secrets(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    for secret in secrets:
+        try:
+            size_bytes = len(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
+        except ValueError:
+            size_bytes = 0
+        if not secret.startswith("whsec_") or not 24 <= size_bytes <= 64:
+            raise ValueError(f"WEBHOOK_SECRET is not whsec_ and base64 of 24 to 64 bytes; {_HOW_TO_MAKE_ONE}")
+    return secrets
 
 
 Keys = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
@@ -79,6 +92,13 @@ class Settings(BaseSettings):
         10, description="Time that running work gets when the stack stops; what it cuts short is made again"
     )
 
+    priority_aging_s: PositiveFloat = Field(
+        300, description="Waiting time after which a job of low priority counts as normal; twice that: normal as high"
+    )
+    broker_visibility_timeout_s: NonNegativeFloat = Field(
+        0, description="Broker's own redelivery, the last net; 0: a day and twice JOB_TIME_LIMIT_S"
+    )
+
     # Who may ask, and how much
     api_keys: Keys = Field((), repr=False, description="Comma-separated user keys, plain or as sha256:<hex digest>")
     admin_keys: Keys = Field((), repr=False, description="Comma-separated admin keys, plain or as sha256:<hex digest>")
@@ -90,8 +110,20 @@ class Settings(BaseSettings):
     queue_limit: PositiveInt = Field(10_000, description="Generations and renditions waiting before new jobs get 503")
     submit_lookup: bool = Field(True, description="0: the API only enqueues; workers' own lookups answer repeats")
 
+    # Webhooks
+    webhook_secret: Annotated[Keys, AfterValidator(_webhook_secrets)] = Field(
+        (), repr=False, description="Signs webhooks: whsec_ and base64; two by comma while one is replaced; empty: none"
+    )
+    webhook_allow_private: bool = Field(False, description="1: webhooks may go to private and loopback addresses")
+    webhook_attempts: Annotated[int, Field(ge=1, le=10, description="Tries of one webhook, over up to three days")] = 8
+    webhook_timeout_s: Annotated[float, Field(gt=0, le=60, description="Longest time of one try")] = 15
+
     # How long things stay
     job_retention_s: PositiveInt = Field(7 * 86400, description="Age at which an ended job is forgotten")
+    jobs_kept: PositiveInt = Field(100_000, description="Most ended jobs remembered; the oldest are forgotten first")
+    input_retention_s: PositiveInt = Field(
+        7 * 86400, description="Age at which an uploaded picture is deleted; longer than any job waits"
+    )
     archive_retention_s: NonNegativeInt = Field(0, description="Age at which an archived result is deleted; 0: never")
 
     # The cache tiers
