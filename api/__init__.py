@@ -7,6 +7,7 @@ from flask_openapi import Info, OpenAPI
 
 from api.access import follow_requests
 from api.auth import identify_callers, require_keys
+from api.cache_admin import cache_admin
 from api.catalogue import catalogue
 from api.errors import invalid, register_error_handlers
 from api.events import events
@@ -49,7 +50,7 @@ def create_app(services: Services) -> Flask:
     identify_callers(app, services.settings)
     limit_rates(app, services.settings)
     require_keys(app)
-    for blueprint in (jobs, events, results, catalogue, health):
+    for blueprint in (jobs, events, results, catalogue, cache_admin, health):
         app.register_api(blueprint)
     app.register_blueprint(pages)
     app.add_url_rule("/openapi.json", "openapi_document", lambda: app.api_doc)

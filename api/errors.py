@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from redis import RedisError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
 
-from cache.errors import ArchiveError
+from cache.errors import ArchiveError, SharedUnavailable
 from jobs.errors import (
     BadImage,
     BadParameters,
@@ -108,10 +108,10 @@ def problem_from(error: JobError) -> Problem:
     )
 
 
-def invalid(error: ValidationError) -> Problem:
+def invalid(error: ValidationError, *, status: int = 422) -> Problem:
     """What pydantic refused, field by field."""
     fields = [FieldError(".".join(map(str, one["loc"])) or "body", one["msg"]) for one in error.errors()]
-    return Problem(422, "bad_parameters", "; ".join(f"{one.field}: {one.message}" for one in fields), errors=fields)
+    return Problem(status, "bad_parameters", "; ".join(f"{one.field}: {one.message}" for one in fields), errors=fields)
 
 
 def register_error_handlers(app: Flask) -> None:
@@ -119,6 +119,7 @@ def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(JobError, lambda error: problem_from(error).response())
     app.register_error_handler(RedisError, _redis_down)
     app.register_error_handler(OperationalError, _redis_down)
+    app.register_error_handler(SharedUnavailable, _redis_down)
     app.register_error_handler(ArchiveError, _archive_down)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import threading
 from dataclasses import dataclass
 
 from flask import current_app
@@ -10,7 +12,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from api.queue import make_sender
+from cache.agent import CacheAgent
 from cache.archive import Archive
+from cache.fleet import FleetCache
+from cache.lru import LRUCache
 from cache.redis import RedisCache
 from cache.tiered import TieredCache
 from jobs.broker import Sender
@@ -28,6 +33,7 @@ class Services:
     store: JobStore
     fleet: Fleet
     cache: TieredCache
+    fleet_cache: FleetCache
     intake: Intake
     feed: ChangeFeed
     sender: Sender
@@ -51,13 +57,39 @@ def build_services(settings: Settings) -> Services:
         ttl_s=settings.cache_ttl_seconds,
     )
     archive = Archive.open(settings.archive_location)
-    cache = TieredCache(None, shared, archive, enabled=not settings.disable_result_cache)
+    enabled = not settings.disable_result_cache
+    cache = TieredCache(None, shared, archive, enabled=enabled)
+    # Never looked into: it says what the workers' local tiers are where nobody has set anything else.
+    as_on_workers = LRUCache(settings.cache_max_size, settings.cache_max_memory_mb, settings.cache_ttl_seconds)
+    fleet_cache = FleetCache(
+        TieredCache(as_on_workers, shared, archive, enabled=enabled), shared, silence_s=settings.heartbeat_timeout_s
+    )
     sender = make_sender(settings)
     limits = UploadLimits(int(settings.max_upload_mb * 2**20), settings.max_image_mp)
     inputs = Archive.open(settings.archive_location, prefix="inputs")
     intake = Intake(store, fleet.cards, cache, inputs, sender, limits, lookup=settings.submit_lookup)
     feed = ChangeFeed(lambda: connect(settings.broker_url, answer_s=5.0), prefix=store.prefix)
-    return Services(settings, store, fleet, cache, intake, feed, sender)
+    return Services(settings, store, fleet, cache, fleet_cache, intake, feed, sender)
+
+
+def follow_fleet(house: Services) -> None:
+    """Keeps this process' tiers in step with the fleet and counts them into its totals, from a thread of its own."""
+    shared = house.cache.shared
+    if shared is None:
+        return
+    agent = CacheAgent(
+        house.cache, shared, f"api-{secrets.token_hex(4)}", queue="api", silence_s=house.settings.heartbeat_timeout_s
+    )
+    stop = threading.Event()
+
+    def beat() -> None:
+        while True:
+            agent.beat()
+            if stop.wait(house.settings.heartbeat_s):
+                return
+
+    threading.Thread(target=beat, name="cache-beat", daemon=True).start()
+    agent.start_reader()
 
 
 def connect(url: str, *, answer_s: float = 0.7) -> Redis:

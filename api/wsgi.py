@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logs
 from api import create_app
-from api.services import build_services
+from api.services import build_services, follow_fleet
 from settings import Settings
 
 settings = Settings()
 logs.configure(as_json=settings.log_format == "json", level=settings.log_level)
-app = create_app(build_services(settings))
+services = build_services(settings)
+follow_fleet(services)
+app = create_app(services)

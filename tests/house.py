@@ -6,6 +6,7 @@ Messages wait in a list until the test lets the worker run them.
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from redis import Redis
 
 from api import create_app
 from api.services import Services
+from cache.agent import CacheAgent
 from cache.archive import Archive
+from cache.fleet import FleetCache
 from cache.lru import LRUCache
 from cache.redis import RedisCache
 from cache.tiered import TieredCache
@@ -46,9 +49,11 @@ class Box:
 
     def __init__(self) -> None:
         self.runs = 0
+        self.takes_s = 0.0
 
     def generate(self, image: Image.Image, params: BoxParams, *, seed: int, progress: Callable[..., None]) -> object:
         self.runs += 1
+        time.sleep(self.takes_s)
         progress(0.5, "solve")
         if params.fail:
             raise NoSurface("the picture holds no shape to build")
@@ -103,8 +108,10 @@ class House:
             self.store, self.fleet.cards, api_cache, inputs, self.inbox, limits, lookup=self.settings.submit_lookup
         )
         feed = ChangeFeed(lambda: Redis.from_url(redis_url, decode_responses=True), prefix=PREFIX)
+        fleet_cache = FleetCache(TieredCache(LRUCache(), self.shared, self.archive, enabled=enabled), self.shared)
+        self.agent = CacheAgent(self.worker_cache, self.shared, "w1", queue="generate")
         self.services = Services(
-            self.settings, self.store, self.fleet, api_cache, intake, feed, self.inbox
+            self.settings, self.store, self.fleet, api_cache, fleet_cache, intake, feed, self.inbox
         )
         self.app: Flask = create_app(self.services)
         self.http = self.app.test_client()

@@ -16,17 +16,20 @@ from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
+from cache.agent import CacheAgent
 from cache.archive import Archive
 from cache.lru import LRUCache
 from cache.redis import RedisCache
 from cache.tiered import TieredCache
 from jobs.broker import Sender
 from jobs.fleet import Fleet, WorkerInfo
+from jobs.janitor import Janitor, Shelf
 from jobs.records import Queue
 from jobs.store import JobStore, StoreLimits
 from jobs.watch import Watch
 from settings import Settings
 from worker.attending import Attending
+from worker.drain import Drain
 from worker.pulse import Patience, Pulse
 from worker.runner import Runner
 from worker.workshop import Workshop
@@ -49,25 +52,36 @@ class Process:
             id=self.id, slot=slot, host=socket.gethostname(), pid=os.getpid(), queue=queue,
             device=workshop.device if workshop else "cpu", offers=tuple(card.name for card in cards),
         )  # fmt: skip
+        cache, inputs = tiers(settings), Archive.open(settings.archive_location, prefix="inputs")
+        self._agent = CacheAgent(cache, cache.shared, self.id, queue=queue, silence_s=settings.heartbeat_timeout_s)
         self.runner = Runner(
-            self.id, store, tiers(settings), Archive.open(settings.archive_location, prefix="inputs"), attending,
-            workshop, max_megapixels=settings.max_image_mp,
-        )  # fmt: skip
+            self.id, store, cache, inputs, attending, workshop, max_megapixels=settings.max_image_mp
+        )
         patience = Patience(settings.job_time_limit_s, settings.stall_limit_s)
-        self._pulse = Pulse(info, cards, fleet, store, attending, patience)
-        self._watch = Watch(store, fleet, sender, heartbeat_timeout_s=settings.heartbeat_timeout_s)
+        self._pulse = Pulse(info, cards, fleet, store, attending, patience, also=self._agent.beat)
+        self._drain = Drain(attending, grace_s=settings.stop_grace_s, end=self._pulse.give_back_and_end)
+        self._watch = Watch(
+            store, fleet, sender,
+            heartbeat_timeout_s=settings.heartbeat_timeout_s, aging_s=settings.priority_aging_s,
+        )  # fmt: skip
+        shelves = [Shelf(inputs, settings.input_retention_s), Shelf(cache.archive, settings.archive_retention_s)]
+        self._janitor = Janitor(store, shelves, jobs_kept=settings.jobs_kept)
         self._fleet = fleet
         self._stop = threading.Event()
         self._heartbeat_s = settings.heartbeat_s
 
     def start(self) -> None:
-        """Starts the heartbeat and the watch; both wait for a Redis that is not there yet."""
+        """Starts the heartbeat and the watch; both wait for a Redis that is not there yet. Call it in the main thread."""
+        self._drain.listen()
         self._thread("pulse", lambda: self._pulse.run(self._stop, every_s=self._heartbeat_s))
+        self._agent.start_reader()
         self._thread("watch", lambda: self._watch.run(self._stop))
+        self._thread("janitor", lambda: self._janitor.run(self._stop))
 
     def close(self) -> None:
         """Says good-bye: what this process held goes back at once."""
         self._stop.set()
+        self._agent.close()
         self._fleet.leave(self.id)
 
     def _thread(self, name: str, run: Callable[[], None]) -> None:

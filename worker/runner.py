@@ -6,6 +6,7 @@ Order of writes: the archive first, then `succeeded`; the caches are accelerator
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from dataclasses import asdict
 from typing import Any
@@ -21,13 +22,31 @@ from jobs.requests import GenerationRequest, PreviewOptions
 from jobs.store import JobStore
 from worker.attending import Attending, Reporter
 from worker.images import decode
+from worker.keeping import keep_patiently
 from worker.mesh import canonical
 from worker.mesh.gate import accept, report
 from worker.mesh.preview import preview_png
 from worker.mesh.renditions import make_rendition
 from worker.workshop import Workshop
 
+log = logging.getLogger(__name__)
+
 _GENERATED = 90  # percent of a job's progress that belongs to its generation
+
+
+class Canonical:
+    """A mesh, read when it is needed, and the seconds that making it took: what a hit on anything made of it saves."""
+
+    def __init__(self, data: bytes, cost_s: float, mesh: trimesh.Trimesh | None = None) -> None:
+        self.data = data
+        self.cost_s = cost_s
+        self._mesh = mesh
+
+    @property
+    def mesh(self) -> trimesh.Trimesh:
+        if self._mesh is None:
+            self._mesh = canonical.read(self.data)
+        return self._mesh
 
 
 class Runner:
@@ -58,12 +77,12 @@ class Runner:
         if work is None:
             return
         due: list[Work] = []
-        mesh: trimesh.Trimesh | None = None
+        made: Canonical | None = None
         with self._attending.to(work) as tell:
-            mesh, due = self._generate(work, tell)
+            made, due = self._generate(work, tell)
         for part in due:
             with self._attending.to(part) as tell:
-                self._render(part, mesh, tell)
+                self._render(part, made, tell)
 
     def run_rendition(self, key: str) -> None:
         """Claims and makes one rendition of a mesh that exists."""
@@ -73,26 +92,23 @@ class Runner:
         with self._attending.to(work) as tell:
             self._render(work, None, tell)
 
-    def _generate(self, work: Work, tell: Reporter) -> tuple[trimesh.Trimesh | None, list[Work]]:
+    def _generate(self, work: Work, tell: Reporter) -> tuple[Canonical, list[Work]]:
         found = MISSING if work.anew else self._cache.lookup(work.key)
         timings: dict[str, float] = {}
-        mesh: trimesh.Trimesh | None = None
         if isinstance(found, Found):
-            served = f"HIT-{found.tier}"
-            mesh = canonical.read(found.data)
+            served, made = f"HIT-{found.tier}", Canonical(found.data, found.meta.get("cost_s", 0.0))
         else:
             served = "MISS"
-            mesh, timings = self._make(work, tell)
-        due = self._store.complete_generation(
-            work, served, generate_s=timings.get("generate_s", 0.0), timings=timings
-        )
+            made, timings = self._make(work, tell)
+        due = self._store.complete_generation(work, served, generate_s=made.cost_s, timings=timings)
         if due is None:
             raise Superseded("another worker owns this generation now")
         for part in due:
-            self._attending.hold(part)
-        return mesh, due
+            self._attending.reserve(part)
+        log.info("generation %s with %d renditions due", served, len(due))
+        return made, due
 
-    def _make(self, work: Work, tell: Reporter) -> tuple[trimesh.Trimesh, dict[str, float]]:
+    def _make(self, work: Work, tell: Reporter) -> tuple[Canonical, dict[str, float]]:
         """Inference, then the archive: what is said to be made is kept."""
         request, workshop = _asked(work), self._workshop
         if workshop is None:
@@ -109,24 +125,28 @@ class Runner:
         generate_s = time.perf_counter() - begun
         data = canonical.encode(mesh)
         tell(_GENERATED, "store")
-        self._keep(work, data, {"kind": "generation", "report": asdict(report(mesh))}, cost_s=generate_s)
+        self._keep(work, data, {"kind": "generation", "report": asdict(report(mesh))}, tell, cost_s=generate_s)
         timings = {"prepare_s": begun - started, "generate_s": generate_s}
         timings["store_s"] = time.perf_counter() - started - sum(timings.values())
-        return mesh, {name: round(seconds, 4) for name, seconds in timings.items()}
+        return Canonical(data, generate_s, mesh), {name: round(seconds, 4) for name, seconds in timings.items()}
 
-    def _render(self, work: Work, mesh: trimesh.Trimesh | None, tell: Reporter) -> None:
+    def _render(self, work: Work, made: Canonical | None, tell: Reporter) -> None:
         started = time.perf_counter()
         tell(_GENERATED, "render")
-        found = MISSING if work.anew else self._cache.lookup(work.key)
+        # What a hit saves was counted when the mesh was found.
+        found = MISSING if work.anew else self._cache.lookup(work.key, saves_work=False)
         if isinstance(found, Found):
             result = found.meta["result"]
         else:
-            data, result = self._rendition(work, mesh or self._canonical(work.generation_key))
+            made = made or self._canonical(work.generation_key)
+            data, result = self._rendition(work, made.mesh)
             meta = {"kind": "rendition", "generation": work.generation_key, "result": result}
-            self._keep(work, data, meta, cost_s=time.perf_counter() - started)
+            self._keep(work, data, meta, tell, cost_s=made.cost_s + time.perf_counter() - started)
         timings = {"render_s": round(time.perf_counter() - started, 4)}
-        if self._store.complete_rendition(work, result, work.cache or "MISS", timings=timings) is None:
+        ended = self._store.complete_rendition(work, result, work.cache or "MISS", timings=timings)
+        if ended is None:
             raise Superseded("another worker owns this rendition now")
+        log.info("rendition %s ended %d jobs", result["format"], ended)
 
     def _rendition(self, work: Work, mesh: trimesh.Trimesh) -> tuple[bytes, dict[str, Any]]:
         if isinstance(work.options, PreviewOptions):
@@ -137,11 +157,11 @@ class Runner:
         data, result = make_rendition(mesh, work.options)
         return data, result.model_dump(mode="json")
 
-    def _canonical(self, generation_key: str) -> trimesh.Trimesh:
+    def _canonical(self, generation_key: str) -> Canonical:
         found = self._cache.fetch(generation_key)
         if not isinstance(found, Found):
             raise ResultGone("the mesh behind this rendition is kept no longer; submit the picture again")
-        return canonical.read(found.data)
+        return Canonical(found.data, found.meta.get("cost_s", 0.0))
 
     def _input(self, request: GenerationRequest) -> bytes:
         found = self._inputs.get(request.image_sha256)
@@ -149,9 +169,12 @@ class Runner:
             raise ResultGone("the uploaded picture is kept no longer; submit it again")
         return found.data
 
-    def _keep(self, work: Work, data: bytes, meta: dict[str, Any], *, cost_s: float) -> None:
+    def _keep(self, work: Work, data: bytes, meta: dict[str, Any], tell: Reporter, *, cost_s: float) -> None:
         told = {"generator": work.generator, "cost_s": round(cost_s, 4), **meta}
-        self._cache.store(work.key, data, told, cost_s=cost_s, replace=work.anew)
+        keep_patiently(
+            lambda: self._cache.store(work.key, data, told, cost_s=cost_s, replace=work.anew),
+            lambda: tell(_GENERATED, "store"),
+        )
 
 
 def _asked(work: Work) -> GenerationRequest:

@@ -1,0 +1,152 @@
+"""JSON bodies of the cache administration. Sizes in MB of 2²⁰ bytes, times in RFC 3339 UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+Tier = Literal["local", "shared", "archive"]
+
+
+class LocalFigures(BaseModel):
+    """One local tier, or several together."""
+
+    hits: int
+    misses: int
+    hit_rate_percent: float
+    evictions: int
+    evictions_by_count: int
+    evictions_by_size: int
+    current_items: int
+    current_memory_mb: float
+    max_items: int
+    max_memory_mb: float
+    memory_utilization_percent: float
+    max_memory_seen_mb: float
+
+
+class FleetFigures(LocalFigures):
+    """All local tiers that ever were, and what hits of any tier have saved."""
+
+    gpu_seconds_saved: float
+    archive_hits: int = 0
+
+
+class ProcessFigures(BaseModel):
+    """One process as of its last heartbeat."""
+
+    id: str
+    host: str
+    queue: str
+    alive: bool
+    seen_s_ago: float
+    stats: LocalFigures
+
+
+class LocalBody(BaseModel):
+    workers: list[ProcessFigures]
+
+
+class StatsBody(BaseModel):
+    status: Literal["ok", "degraded"]
+    cache_enabled: bool
+    timestamp: datetime
+    stats: FleetFigures
+    local: LocalBody
+    shared: dict[str, Any] = Field(description="The shared tier, its Redis, and advice for the operator")
+    archive: dict[str, Any] = Field(description="The archive as this process sees it, and its use as counted last")
+
+
+class ConfigChange(BaseModel):
+    """What is not given stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_size: Annotated[int, Field(strict=True, gt=0)] | None = Field(None, description="Entries of each local tier")
+    max_memory_mb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    ttl_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    shared_max_size: Annotated[int, Field(strict=True, gt=0)] | None = None
+    shared_max_memory_mb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    enabled: StrictBool | None = None
+
+
+class Applied(BaseModel):
+    """Ids of the processes that follow this configuration, and of those that have not said so yet."""
+
+    applied: list[str]
+    pending: list[str]
+
+
+class ConfigBody(BaseModel):
+    max_size: int | None
+    max_memory_mb: float | None
+    ttl_seconds: float | None
+    shared_max_size: int
+    shared_max_memory_mb: float
+    enabled: bool
+    policy: str
+    version: int
+    workers: Applied
+
+
+class ClearQuery(BaseModel):
+    tier: Literal["local", "shared", "archive", "all"] | None = Field(None, description="Default: local and shared")
+
+
+class ClearBody(BaseModel):
+    cleared: dict[str, int | None] = Field(description="Entries per tier; null where only the processes know")
+    pending: list[str] = Field(description="Processes that have not confirmed yet")
+
+
+class EntriesQuery(BaseModel):
+    tier: Tier = "shared"
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    cursor: Annotated[str, Field(max_length=200)] = ""
+
+
+class EntryPath(BaseModel):
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="A content key")]
+
+
+class EntryBody(BaseModel):
+    key: str
+    size_mb: float
+    timestamp: datetime
+    age_seconds: float
+    access_count: int | None
+    expires_at: datetime | None
+    expired: bool
+    generator: str | None = None
+    kind: str | None = Field(None, description="generation or rendition")
+    cost_seconds: float | None = Field(None, description="What making it took")
+    worker: str | None = Field(None, description="The process whose local tier holds it")
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> EntryBody:
+        meta = row.get("meta") or {}
+        told = {"generator": meta.get("generator"), "kind": meta.get("kind"), "cost_seconds": row.get("cost_s")}
+        return cls(**{**row, **told, "timestamp": instant(row["timestamp"]), "expires_at": instant(row["expires_at"])})
+
+
+class EntriesBody(BaseModel):
+    entries: list[EntryBody]
+    next_cursor: str | None
+
+
+class EntryInTiersBody(BaseModel):
+    key: str
+    local: list[EntryBody]
+    shared: EntryBody | None
+    archive: EntryBody | None
+
+
+class DeletedBody(BaseModel):
+    key: str
+    deleted: bool
+
+
+def instant(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
