@@ -116,7 +116,7 @@ class Stack:
                 deadline = min(deadline, time.monotonic() + MORE_TRIES_S)
             state = f"{lacks}; {ended} ended and is started again, its log is in {self._log_dir}" if ended else lacks
             if time.monotonic() > deadline:
-                raise NotReady(f"not ready: {state}{self._complaints()}")
+                raise NotReady(f"not ready: {state}{self._complaints(lacks)}")
             if on_progress and state != told:
                 on_progress(state)
                 told = state
@@ -216,8 +216,10 @@ class Stack:
     def _program_that_ended(self) -> str:
         return next((program.name for program in self.programs() if program.state == "BACKOFF"), "")
 
-    def _complaints(self) -> str:
-        down = [program for program in self.programs() if program.state != "RUNNING"]
+    def _complaints(self, lacks: str) -> str:
+        # A worker whose child cannot start runs, and yet does not sign in.
+        named = [program for program in self.programs() if program.name.rstrip("0123456789") in lacks]
+        down = [program for program in self.programs() if program.state != "RUNNING"] or named
         return "".join(
             f"\n\n{program.name} is {program.state}; {program.log}:\n{_tail(program.log)}" for program in down
         )
@@ -232,4 +234,5 @@ def _tail(log: Path) -> str:
 
 def _search_path() -> str:
     """This tree first, then what the caller's own PYTHONPATH adds: generators of other packages may stand there."""
-    return os.pathsep.join(dict.fromkeys([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])).strip(os.pathsep)
+    others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys([str(ROOT), *filter(None, others)]))

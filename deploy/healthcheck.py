@@ -1,0 +1,64 @@
+"""Tells Docker and Kubernetes whether a container's program works: `python -m deploy.healthcheck api|worker`.
+
+Ends with 0 or 1 and says why. A Redis that is down is nobody's reason to restart a worker, which waits for it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import sys
+from collections.abc import Callable
+
+from settings import Settings
+
+TIMEOUT_S = 5.0
+
+
+def api(settings: Settings) -> str | None:
+    """What is wrong with the API of this container; `None` when it answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", settings.port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", "/health")
+        status = connection.getresponse().status
+    except OSError as error:
+        return f"no answer on port {settings.port}: {error}"
+    finally:
+        connection.close()
+    return None if status == http.client.OK else f"/health answered {status}"
+
+
+def worker(settings: Settings) -> str | None:
+    """What is wrong with the workers of this container; `None` when each one's heart beats.
+
+    Not `celery inspect ping`: the parent process answers that, whatever became of the child that works.
+    """
+    from redis import Redis, RedisError
+
+    from jobs.fleet import Fleet
+    from jobs.store import JobStore
+
+    client = Redis.from_url(settings.broker_url, decode_responses=True, socket_timeout=TIMEOUT_S)
+    try:
+        here = [worker for worker in Fleet(JobStore(client)).workers() if worker.host == socket.gethostname()]
+    except RedisError:
+        return None
+    if not here:
+        return "no worker of this host has signed in"
+    silent_s = min(worker.seen_s_ago for worker in here)
+    return f"the last heartbeat was {silent_s:.0f} s ago" if silent_s > settings.heartbeat_timeout_s else None
+
+
+CHECKS: dict[str, Callable[[Settings], str | None]] = {"api": api, "worker": worker}
+
+
+def main(role: str) -> int:
+    problem = CHECKS[role](Settings())
+    print(problem or "ok")
+    return 1 if problem else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in CHECKS:
+        raise SystemExit(f"usage: python -m deploy.healthcheck {'|'.join(CHECKS)}")
+    raise SystemExit(main(sys.argv[1]))
