@@ -86,7 +86,7 @@ class Intake:
             webhook_url=order.webhook_url, idempotency=_idempotency(owner, order, request), anew=order.anew, request_id=order.request_id,
         ))  # fmt: skip
         if submission.found == "nothing":
-            self._inputs.put(request.image_sha256, image, {})
+            self._inputs.replace(request.image_sha256, image, {})  # its age begins anew: the janitor must not take it
         outcome, job_id, to_send = self._store.submit(submission)
         if to_send:
             self._send(to_send)

@@ -1,4 +1,4 @@
-"""The watch: sends what stayed unsent, takes over from lost workers, forgets what has ended.
+"""The watch: sends what stayed unsent, takes over from lost workers, lets no priority starve.
 
 Every process of the service keeps it in turn, under a lock with a short life; two at once do no harm, since each
 step is one of the job store's atomic ones.
@@ -21,13 +21,20 @@ from jobs.store import JobStore
 log = logging.getLogger(__name__)
 
 LOCK_S = 4
-_CLEAN_EVERY = 30  # rounds
 
 
 class Watch:
     """One round is one look at everything; `run` repeats it until told to stop."""
 
-    def __init__(self, store: JobStore, fleet: Fleet, sender: Sender, *, heartbeat_timeout_s: float = 10.0, aging_s: float = 300.0) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        fleet: Fleet,
+        sender: Sender,
+        *,
+        heartbeat_timeout_s: float = 10.0,
+        aging_s: float = 300.0,
+    ) -> None:
         self._store = store
         self._fleet = fleet
         self._sender = sender
@@ -35,7 +42,6 @@ class Watch:
         self._aging_s = aging_s
         self._name = secrets.token_hex(8)
         self._lock = f"{store.prefix}:watch"
-        self._rounds = 0
 
     def run(self, stop: threading.Event, *, every_s: float = 1.0, pause: Callable[[float], bool] | None = None) -> None:
         """Keeps watch until `stop` is set; a Redis that does not answer is waited for."""
@@ -57,9 +63,6 @@ class Watch:
         self._store.age(self._aging_s)
         self._send(self._store.due())
         self._send_what_vanished()
-        if self._rounds % _CLEAN_EVERY == 0:
-            self._store.forget_ended()
-        self._rounds += 1
         return True
 
     def _hold_lock(self) -> bool:
@@ -80,7 +83,7 @@ class Watch:
     def _send_what_vanished(self) -> None:
         """A message is lost with the worker that had taken it but not begun, or with a Redis that lost its last second.
 
-        Which one it was nobody knows, so those that wait longest are sent again, but no more than the broker is short of.
+        Which one it was nobody knows, so those that wait longest are sent again, as many as the broker is short of.
         """
         for queue in QUEUES:
             messages, waiting_long = self._store.overdue(queue)

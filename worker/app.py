@@ -5,13 +5,12 @@ Start it with `celery -A worker.app worker -Q generate -c 1` (one per GPU) or `-
 
 from __future__ import annotations
 
-import os
-import socket
+import secrets
 from typing import Any
 
-from billiard import current_process
+from billiard import active_children, current_process
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_shutting_down
 
 import logs
 from jobs.broker import Sender, broker_settings
@@ -21,7 +20,11 @@ from settings import Settings
 settings = Settings()
 app = Celery("orfeas", include=["worker.tasks"])
 app.conf.update(
-    broker_settings(settings.broker_url, longest_job_s=settings.job_time_limit_s),
+    broker_settings(
+        settings.broker_url,
+        longest_job_s=settings.job_time_limit_s,
+        visibility_timeout_s=settings.broker_visibility_timeout_s,
+    ),
     # A worker holds exactly the message that it runs; the next one stays where idle workers see it.
     task_acks_late=True,
     worker_prefetch_multiplier=1,
@@ -42,6 +45,8 @@ app.conf.update(
 )
 
 _process: Any = None
+# Children inherit it. Not host and process id: two containers may share both.
+_PARENT = secrets.token_hex(8)
 
 
 @setup_logging.connect
@@ -54,6 +59,14 @@ def configure_logs(**_: object) -> None:
 def build_process(**_: object) -> None:
     """After the fork: CUDA, sockets and threads begin in the child."""
     process()
+
+
+@worker_shutting_down.connect
+def tell_children(how: str = "Warm", **_: object) -> None:
+    """Celery waits for its children without telling them; ours finish in time or hand over (`worker/drain.py`)."""
+    if how == "Warm":
+        for child in active_children():
+            child.terminate()
 
 
 @worker_process_shutdown.connect
@@ -81,4 +94,4 @@ def _queue() -> str:
 
 def _slot() -> str:
     """This child's place: the successor of a killed child sits in the same one."""
-    return f"{socket.gethostname()}:{os.getppid()}:{getattr(current_process(), 'index', 0)}"
+    return f"{_PARENT}:{getattr(current_process(), 'index', 0)}"

@@ -24,6 +24,10 @@ _TELL_EVERY_S = 0.25
 _RETRY_DELAY_S = 5.0
 
 
+class HandOver(Exception):
+    """This process is to stop: its work goes back into the queue, unfinished, and the attempt does not count."""
+
+
 class Attending:
     """The claims this process holds and when each last moved, by a monotonic clock."""
 
@@ -36,13 +40,18 @@ class Attending:
         self.held: dict[str, Work] = {}
         self.started: dict[str, float] = {}
         self.moved: dict[str, float] = {}
+        self.stopping = False
 
     @property
     def doing(self) -> str:
         """For people: what this process works on."""
         return ", ".join(f"{work.generator} {key[:12]}" for key, work in list(self.held.items()))
 
-    def hold(self, work: Work) -> None:
+    def reserve(self, work: Work) -> None:
+        """Holds a claim whose turn comes later: no clock runs against it."""
+        self.held[work.key] = work
+
+    def begin(self, work: Work) -> None:
         self.held[work.key] = work
         self.started[work.key] = self.moved[work.key] = self._clock()
 
@@ -53,12 +62,14 @@ class Attending:
     @contextmanager
     def to(self, work: Work) -> Iterator[Reporter]:
         """Holds the claim for as long as the block runs, and turns whatever escapes it into the work's fate."""
-        self.hold(work)
+        self.begin(work)
         logs.bind(work=work.key[:12], generator=work.generator, request_id=work.request_id or None)
         try:
             yield Reporter(self, work, self._store, self._clock)
         except Canceled:
             log.info("work %s was canceled: %s", work.key, self._store.release(work))
+        except HandOver:
+            log.info("this process is to stop; work %s: %s", work.key, self._store.release(work))
         except Superseded:
             log.warning("the claim of work %s was lost; its result is dropped", work.key)
         except RedisError:
@@ -94,7 +105,9 @@ class Reporter:
         self._stage = ""
 
     def __call__(self, percent: float, stage: str) -> None:
-        """Raises: Canceled, Superseded."""
+        """Raises: Canceled, Superseded, HandOver."""
+        if self._attending.stopping:
+            raise HandOver
         now = self._clock()
         self._attending.moved[self._work.key] = now
         if stage == self._stage and now - self._told_at < _TELL_EVERY_S:

@@ -1,7 +1,7 @@
 """The heartbeat of one worker process, in a thread of its own: it lives as long as the process does.
 
-It also ends the process when its work is hung or canceled and does not listen; the parent starts another. What
-the process held is given back or failed first, so nothing waits for the fleet to notice.
+It also ends the process when its work is hung, or is wanted no longer and does not listen; the parent starts another.
+What the process held is given back or failed first, so nothing waits for the fleet to notice.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a claim may run, be silent, or ignore that it was canceled, in seconds."""
+    """How long a claim may run, be silent, or ignore that nobody wants it any more, in seconds."""
 
     job_time_limit_s: float = 1800.0
     stall_limit_s: float = 600.0
-    cancel_grace_s: float = 2.0
+    unwanted_grace_s: float = 1.5
+
+
+# A canceled job frees its worker within 5 s: a beat to hear of it (HEARTBEAT_S), the grace, and this to look again.
+LOOK_AGAIN_S = 0.5
 
 
 def end_process() -> None:
@@ -63,7 +67,7 @@ class Pulse:
         self._also = also
         self._end = end
         self._clock = clock
-        self._canceled_since: dict[str, float] = {}
+        self._unwanted_since: dict[str, float] = {}
         self._strays: set[str] = set()
 
     def run(self, stop: threading.Event, *, every_s: float) -> None:
@@ -75,7 +79,7 @@ class Pulse:
                 log.warning("no heartbeat: Redis does not answer: %s", error)
             except Exception:
                 log.exception("a heartbeat failed")
-            if stop.wait(every_s):
+            if stop.wait(min(every_s, LOOK_AGAIN_S) if self._unwanted_since else every_s):
                 return
 
     def beat(self) -> None:
@@ -84,7 +88,7 @@ class Pulse:
         if owned is None:
             self._fleet.register(self._worker, self._cards)
             owned = []
-        self._check_canceled(owned)
+        self._check_unwanted(owned)
         self._return_strays(owned)
         self._also()
 
@@ -106,18 +110,30 @@ class Pulse:
         finally:
             self._end()
 
-    def _check_canceled(self, owned: list[Owned]) -> None:
-        """Canceled work gets a moment to notice by itself at its next step."""
+    def _check_unwanted(self, owned: list[Owned]) -> None:
+        """What runs here though it was canceled, or though its claim is lost, gets a moment to notice by itself."""
         now = self._clock()
-        canceled = {one.key: self._canceled_since.get(one.key, now) for one in owned if one.canceled}
-        self._canceled_since = canceled
-        for one in owned:
-            if one.canceled and now - canceled[one.key] >= self._patience.cancel_grace_s:
-                log.warning("work %s was canceled and does not listen; this process ends", one.key)
-                try:
-                    self._store.release(one)
-                finally:
-                    self._end()
+        claims = {one.token: one for one in owned}
+        unwanted = {
+            key: work
+            for key, work in list(self._attending.held.items())
+            if work.token not in claims or claims[work.token].canceled
+        }
+        self._unwanted_since = {key: self._unwanted_since.get(key, now) for key in unwanted}
+        for key, work in unwanted.items():
+            if key not in self._attending.started:  # its turn never came; when it does, the claim is gone
+                self._store.release(work)
+            elif now - self._unwanted_since[key] >= self._patience.unwanted_grace_s:
+                log.warning("work %s is wanted no longer and does not listen; this process ends", key)
+                self.give_back_and_end()
+
+    def give_back_and_end(self) -> None:
+        """Everything held goes back into the queue, then this process ends."""
+        try:
+            for work in list(self._attending.held.values()):
+                self._store.release(work)
+        finally:
+            self._end()
 
     def _return_strays(self, owned: list[Owned]) -> None:
         """What the store thinks is ours but nobody here works on, twice in a row, goes back into the queue."""
