@@ -50,7 +50,7 @@ class Stack:
     """
 
     def __init__(self, settings: Settings, only: Sequence[Program] | None = None) -> None:
-        self._settings = settings
+        self.settings = settings
         self._programs = programs(settings) if only is None else list(only)
         self._run_dir = settings.data_dir / "run"
         self._log_dir = settings.data_dir / "logs"
@@ -70,7 +70,7 @@ class Stack:
     @property
     def url(self) -> str:
         """Where the API answers, as seen from this host."""
-        return Readiness.url_of(self._settings)
+        return Readiness.url_of(self.settings)
 
     @property
     def log_dir(self) -> Path:
@@ -106,7 +106,7 @@ class Stack:
         Raises:
             NotReady: it did not happen in time, or the supervisor died; says what stands in the logs.
         """
-        readiness, stopping = Readiness(self._settings), stopping or threading.Event()
+        readiness, stopping = Readiness(self.settings), stopping or threading.Event()
         deadline, told, ended = time.monotonic() + timeout_s, "", ""
         while (lacks := readiness.missing()) is not None:
             if not self.is_running():
@@ -158,8 +158,8 @@ class Stack:
 
     def _make_folders(self) -> None:
         # Logs and results may hold people's pictures: for this user only.
-        self._settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for folder in (self._run_dir, self._log_dir, *(self._settings.data_dir / name for name in ("redis", "flower"))):
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self._run_dir, self._log_dir, *(self.settings.data_dir / name for name in ("redis", "flower"))):
             folder.mkdir(exist_ok=True)
 
     def _take_lock(self) -> None:
@@ -170,12 +170,12 @@ class Stack:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
-            raise AlreadyRunning(self._settings.data_dir) from None
+            raise AlreadyRunning(self.settings.data_dir) from None
         self._lock = lock
 
     def _end_leftovers(self) -> None:
         if left := Session.load(self._record):
-            left.end(self._settings.stop_grace_s)
+            left.end(self.settings.stop_grace_s)
         self._record.unlink(missing_ok=True)
 
     def _start_supervisor(self) -> None:
@@ -186,7 +186,7 @@ class Stack:
                 root=ROOT,
                 run_dir=self._run_dir,
                 log_dir=self._log_dir,
-                stop_grace_s=self._settings.stop_grace_s,
+                stop_grace_s=self.settings.stop_grace_s,
             )
         )
         # Its own session, so that Ctrl-C in the terminal reaches this process alone, which then stops it in order.
@@ -194,7 +194,7 @@ class Stack:
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],
                 cwd=ROOT,
-                env={**os.environ, **self._settings.as_environment(), "PYTHONPATH": _search_path()},
+                env={**os.environ, **self.settings.as_environment(), "PYTHONPATH": _search_path()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -204,14 +204,14 @@ class Stack:
         self._session.save(self._record)
 
     def _guard(self) -> Program:
-        grace = f"{self._settings.stop_grace_s:.0f}"
+        grace = f"{self.settings.stop_grace_s:.0f}"
         command = (sys.executable, "-m", "deploy.stack.guard", str(os.getpid()), grace)
         return Program("guard", command, priority=1)
 
     def _longest_stop_s(self) -> float:
         # Groups stop one after the other, and each may use its grace.
         groups = {program.group or program.name for program in self._programs}
-        return (self._settings.stop_grace_s + 2) * (len(groups) + 1)
+        return (self.settings.stop_grace_s + 2) * (len(groups) + 1)
 
     def _program_that_ended(self) -> str:
         return next((program.name for program in self.programs() if program.state == "BACKOFF"), "")
