@@ -106,6 +106,7 @@ class Settings(BaseSettings):
         "", description="Requests per key or address, like 600/minute; empty: 600/minute with keys, none without; 0: none"
     )
     max_upload_mb: PositiveFloat = Field(25, description="Largest upload")
+    max_batch_mb: PositiveFloat = Field(250, description="Largest multipart upload of many pictures in one call")
     max_image_mp: PositiveFloat = Field(64, description="Largest picture in megapixels, checked before decoding")
     queue_limit: PositiveInt = Field(10_000, description="Generations and renditions waiting before new jobs get 503")
     submit_lookup: bool = Field(True, description="0: the API only enqueues; workers' own lookups answer repeats")

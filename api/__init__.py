@@ -7,6 +7,7 @@ from flask_openapi import Info, OpenAPI
 
 from api.access import follow_requests
 from api.auth import identify_callers, require_keys
+from api.batch import batch
 from api.cache_admin import cache_admin
 from api.catalogue import catalogue
 from api.errors import invalid, register_error_handlers
@@ -18,6 +19,7 @@ from api.pages import pages
 from api.results import results
 from api.schemas import ProblemBody
 from api.services import Services
+from api.webhooks import webhooks
 from version import VERSION
 
 # Four times what werkzeug reads at once: its parser counts a file's unparsed bytes as if they were a form field's.
@@ -38,6 +40,7 @@ def create_app(services: Services) -> Flask:
         validation_error_model=ProblemBody,
         doc_prefix="",
         doc_ui=False,
+        static_folder=None,  # the pages serve their own files, which need no key
     )
     app.openapi_version = "3.1.0"
     app.extensions["orfeas"] = services
@@ -50,7 +53,7 @@ def create_app(services: Services) -> Flask:
     identify_callers(app, services.settings)
     limit_rates(app, services.settings)
     require_keys(app)
-    for blueprint in (jobs, events, results, catalogue, cache_admin, health):
+    for blueprint in (jobs, batch, webhooks, events, results, catalogue, cache_admin, health):
         app.register_api(blueprint)
     app.register_blueprint(pages)
     app.add_url_rule("/openapi.json", "openapi_document", lambda: app.api_doc)

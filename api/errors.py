@@ -117,22 +117,25 @@ def invalid(error: ValidationError, *, status: int = 422) -> Problem:
 def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(Problem, lambda error: error.response())
     app.register_error_handler(JobError, lambda error: problem_from(error).response())
-    app.register_error_handler(RedisError, _redis_down)
-    app.register_error_handler(OperationalError, _redis_down)
-    app.register_error_handler(SharedUnavailable, _redis_down)
-    app.register_error_handler(ArchiveError, _archive_down)
+    app.register_error_handler(RedisError, _away)
+    app.register_error_handler(OperationalError, _away)
+    app.register_error_handler(SharedUnavailable, _away)
+    app.register_error_handler(ArchiveError, _away)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)
 
 
-def _redis_down(error: Exception) -> Response:
+def problem_of(error: Exception) -> Problem:
+    """What a part of the service that does not answer means for the caller."""
+    if isinstance(error, ArchiveError):
+        log.error("the archive does not answer: %s", error)
+        return unavailable("archive_unavailable", f"the archive does not answer: {error}", retry_after_s=30)
     log.warning("Redis does not answer: %s", error)
-    return unavailable("redis_unavailable", "the job store does not answer; try again in a few seconds").response()
+    return unavailable("redis_unavailable", "the job store does not answer; try again in a few seconds")
 
 
-def _archive_down(error: Exception) -> Response:
-    log.error("the archive does not answer: %s", error)
-    return unavailable("archive_unavailable", f"the archive does not answer: {error}", retry_after_s=30).response()
+def _away(error: Exception) -> Response:
+    return problem_of(error).response()
 
 
 def _http(error: HTTPException) -> Response:

@@ -14,6 +14,7 @@ from api.ordering import read_order
 from api.problems import problems
 from api.schemas import JobBody, JobList, JobPath, JobQuery, JobsQuery, OrderForm
 from api.services import Services, services
+from jobs.intake import Order
 from jobs.records import Job
 
 jobs = APIBlueprint("jobs", __name__, url_prefix="/api/jobs", abp_tags=[Tag(name="jobs")], abp_responses=problems(503))
@@ -21,19 +22,26 @@ jobs = APIBlueprint("jobs", __name__, url_prefix="/api/jobs", abp_tags=[Tag(name
 _SCAN_LIMIT = 2000
 
 _ORDER_SCHEMA = OrderForm.model_json_schema()
-_IMAGE = {"multipart/form-data": {"type": "string", "format": "binary"}, "application/json": {"type": "string"}}
-_ORDER_BODY = {
-    "content": {
-        media_type: {
-            "schema": {
-                **_ORDER_SCHEMA,
-                "properties": {"image": image, **_ORDER_SCHEMA["properties"]},
-                "required": ["image"],
+
+
+def order_body(field: str, schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """OpenAPI's request body: the form with a field for pictures, whose schema depends on the media type."""
+    return {
+        "content": {
+            media_type: {
+                "schema": {
+                    **_ORDER_SCHEMA,
+                    "properties": {field: schema, **_ORDER_SCHEMA["properties"]},
+                    "required": [field],
+                }
             }
+            for media_type, schema in schemas.items()
         }
-        for media_type, image in _IMAGE.items()
     }
-}
+
+
+_IMAGE = {"multipart/form-data": {"type": "string", "format": "binary"}, "application/json": {"type": "string"}}
+_ORDER_BODY = order_body("image", _IMAGE)
 
 
 @jobs.post("", request_body=_ORDER_BODY, responses={200: JobBody, 202: JobBody, **problems(400, 409, 413, 415, 422)})
@@ -41,12 +49,7 @@ def submit_job() -> Response:
     """Submit a picture: 200 when the result exists already, else 202."""
     house = services()
     image, order = read_order(request)
-    outcome, job_id = house.intake.submit(image, order, owner=caller().owner)
-    if outcome == "conflict":
-        raise Problem(409, "idempotency_conflict", "this Idempotency-Key was used with another body; use a new one")
-    if outcome == "full":
-        raise unavailable("queue_full", f"{house.settings.queue_limit} works wait already (QUEUE_LIMIT)", retry_after_s=30)
-    return job_answer(known(house, job_id), accepted=True)
+    return job_answer(accept(house, image, order, owner=caller().owner), accepted=True)
 
 
 @jobs.get("", responses={200: JobList, **problems(422)})
@@ -92,6 +95,17 @@ def cancel_job(path: JobPath) -> Response:
     if answer == "ended":
         raise Problem(409, "job_ended", f"the job has ended already: {job.status}")
     return job_answer(job)
+
+
+def accept(house: Services, image: bytes, order: Order, *, owner: str) -> Job:
+    """Raises: Problem 409, 503; JobError."""
+    outcome, job_id = house.intake.submit(image, order, owner=owner)
+    if outcome == "conflict":
+        raise Problem(409, "idempotency_conflict", "this Idempotency-Key was used with another body; use a new one")
+    if outcome == "full":
+        limit = house.settings.queue_limit
+        raise unavailable("queue_full", f"{limit} works wait already (QUEUE_LIMIT)", retry_after_s=30)
+    return known(house, job_id)
 
 
 def known(house: Services, job_id: str) -> Job:

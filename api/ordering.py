@@ -15,6 +15,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from api.access import request_id
 from api.errors import Problem, invalid
 from api.schemas import OrderForm
+from api.services import services
+from api.targets import checked_url
 from jobs.errors import BadParameters, FieldError
 from jobs.intake import Order
 
@@ -55,10 +57,19 @@ def order_from(fields: Mapping[str, Any], headers: Mapping[str, str]) -> Order:
         options=form.options(),
         priority=form.priority,
         label=form.label,
+        webhook_url=checked_webhook(form.webhook_url) if form.webhook_url else None,
         idempotency_key=key,
         request_id=request_id(),
         anew="no-cache" in headers.get("Cache-Control", "").lower(),
     )
+
+
+def checked_webhook(url: str, *, field: str = "webhook_url") -> str:
+    """Raises: BadParameters: webhooks are off, or may not go there."""
+    settings = services().settings
+    if not settings.webhook_secret:
+        raise BadParameters([FieldError(field, "this service sends no webhooks (WEBHOOK_SECRET)")])
+    return checked_url(url, allow_private=settings.webhook_allow_private, field=field)
 
 
 def _from_form(request: Request) -> tuple[bytes, dict[str, Any]]:
@@ -83,13 +94,13 @@ def _from_json(body: Any) -> tuple[bytes, dict[str, Any]]:
     return decode_base64(image), body
 
 
-def decode_base64(text: str) -> bytes:
+def decode_base64(text: str, *, field: str = "image") -> bytes:
     """Raises: BadParameters."""
     match = _DATA_URI.match(text)
     try:
         return base64.b64decode(text[match.end() :] if match else text, validate=True)
     except (binascii.Error, ValueError):
-        raise BadParameters([FieldError("image", "is neither base64 nor a base64 data URI")]) from None
+        raise BadParameters([FieldError(field, "is neither base64 nor a base64 data URI")]) from None
 
 
 def too_large(request: Request) -> Problem:

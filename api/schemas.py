@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jobs.records import Job
 from jobs.requests import FORMATS, Format, MeshResult, RenditionOptions, Seed
 from jobs.states import Served, Status
+from jobs.webhooks import WebhookStatus
 
 Priority = Literal["high", "normal", "low"]
 JobId = Annotated[str, Field(max_length=64, description="The job's id, 32 hex digits")]
@@ -28,6 +29,9 @@ class OrderForm(BaseModel):
     target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = Field(None, description="Most faces")
     priority: Priority = "normal"
     label: Annotated[str, Field(max_length=200)] | None = Field(None, description="For you to find it again")
+    webhook_url: Annotated[str, Field(max_length=2083)] | None = Field(
+        None, description="Gets the job's body, signed, when the job ends"
+    )
 
     def options(self) -> RenditionOptions:
         return RenditionOptions(**self.model_dump(include=set(RenditionOptions.model_fields)))
@@ -165,6 +169,40 @@ class FieldProblem(BaseModel):
     message: str
 
 
+class TryBody(BaseModel):
+    """One request of a webhook: the receiver's status, or why there was none."""
+
+    at: datetime
+    duration_ms: int
+    status_code: int | None
+    error: str | None
+
+
+class WebhookLogBody(BaseModel):
+    """What became of a job's webhook so far."""
+
+    url: str | None = Field(description="Null: the job names none")
+    status: WebhookStatus | None
+    attempts: int
+    next_attempt_at: datetime | None
+    tries: list[TryBody]
+
+
+class WebhookSecretsBody(BaseModel):
+    """What you verify webhooks with, by Standard Webhooks; two while the service changes over to a new one."""
+
+    secrets: list[str]
+
+
+class WebhookTestForm(BaseModel):
+    url: Annotated[str, Field(max_length=2083, description="Gets the body of an invented job, signed as all are")]
+
+
+class WebhookTestBody(TryBody):
+    delivered: bool = Field(description="Whether the receiver answered with 2xx")
+    webhook_id: str
+
+
 class ProblemBody(BaseModel):
     """RFC 9457: what went wrong and what to do about it."""
 
@@ -175,3 +213,13 @@ class ProblemBody(BaseModel):
     code: str
     retryable: bool
     errors: list[FieldProblem] | None = None
+
+
+class BatchProblem(BaseModel):
+    error: ProblemBody
+
+
+class BatchBody(BaseModel):
+    """One row per picture, in their order: its job, or why it was not taken."""
+
+    jobs: list[JobBody | BatchProblem]
