@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -134,6 +134,20 @@ class Settings(BaseSettings):
     cache_ttl_seconds: PositiveFloat = Field(86400, description="Life of an entry in the local and the shared tier")
     cache_shared_max_size: PositiveInt = Field(10_000, description="Entries of the shared tier")
     cache_shared_max_memory_mb: PositiveFloat = Field(1024, description="Megabytes of the shared tier")
+    cache_policy: Literal["lru", "gdsf"] = Field(
+        "lru", description="What the shared tier evicts: lru, the longest unused; gdsf, also by cost and size"
+    )
+
+    @cached_property
+    def shared_tier(self) -> dict[str, Any]:
+        """Arguments of the shared tier, the same in every process."""
+        return {
+            "url": self.cache_url,
+            "max_size": self.cache_shared_max_size,
+            "max_memory_mb": self.cache_shared_max_memory_mb,
+            "ttl_s": self.cache_ttl_seconds,
+            "policy": self.cache_policy,
+        }
 
     @cached_property
     def bind_host(self) -> str:

@@ -50,12 +50,7 @@ def build_services(settings: Settings) -> Services:
         StoreLimits(queue_limit=settings.queue_limit, job_retention_s=settings.job_retention_s),
     )
     fleet = Fleet(store, max_attempts=settings.max_attempts)
-    shared = RedisCache(
-        settings.cache_url,
-        max_size=settings.cache_shared_max_size,
-        max_memory_mb=settings.cache_shared_max_memory_mb,
-        ttl_s=settings.cache_ttl_seconds,
-    )
+    shared = RedisCache(**settings.shared_tier)
     archive = Archive.open(settings.archive_location)
     enabled = not settings.disable_result_cache
     cache = TieredCache(None, shared, archive, enabled=enabled)

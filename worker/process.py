@@ -100,12 +100,7 @@ def tiers(settings: Settings) -> TieredCache:
     """The three tiers as this process sees them."""
     return TieredCache(
         LRUCache(settings.cache_max_size, settings.cache_max_memory_mb, settings.cache_ttl_seconds),
-        RedisCache(
-            settings.cache_url,
-            max_size=settings.cache_shared_max_size,
-            max_memory_mb=settings.cache_shared_max_memory_mb,
-            ttl_s=settings.cache_ttl_seconds,
-        ),
+        RedisCache(**settings.shared_tier),
         Archive.open(settings.archive_location),
         enabled=not settings.disable_result_cache,
     )
