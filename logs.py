@@ -11,7 +11,12 @@ import sys
 import structlog
 
 # Their own lines say what ours say better, or what nobody reads.
-_QUIET = {"urllib3": logging.WARNING, "kombu": logging.WARNING, "amqp": logging.WARNING, "celery.redirected": logging.WARNING}
+_QUIET = {
+    "urllib3": logging.WARNING,
+    "kombu": logging.WARNING,
+    "amqp": logging.WARNING,
+    "celery.redirected": logging.WARNING,
+}
 
 
 def configure(*, as_json: bool, level: str = "INFO") -> None:

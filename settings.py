@@ -76,7 +76,9 @@ class Settings(BaseSettings):
     )
     redis_url: str = Field("", repr=False, description="Queue and job state; empty: the embedded server")
     cache_redis_url: str = Field("", repr=False, description="Shared cache tier; empty: the same as REDIS_URL")
-    archive_url: str = Field("", repr=False, description="Durable results: a folder or s3://bucket/prefix; empty: in DATA_DIR")
+    archive_url: str = Field(
+        "", repr=False, description="Durable results: a folder or s3://bucket/prefix; empty: in DATA_DIR"
+    )
     redis_port: Annotated[int, Field(ge=1, le=65535, description="Port of the embedded Redis")] = EMBEDDED_REDIS_PORT
 
     # Who does the work
@@ -103,7 +105,8 @@ class Settings(BaseSettings):
     api_keys: Keys = Field((), repr=False, description="Comma-separated user keys, plain or as sha256:<hex digest>")
     admin_keys: Keys = Field((), repr=False, description="Comma-separated admin keys, plain or as sha256:<hex digest>")
     rate_limit: str = Field(
-        "", description="Requests per key or address, like 600/minute; empty: 600/minute with keys, none without; 0: none"
+        "",
+        description="Requests per key or address, like 600/minute; empty: 600/minute with keys, none without; 0: none",
     )
     max_upload_mb: PositiveFloat = Field(25, description="Largest upload")
     max_batch_mb: PositiveFloat = Field(250, description="Largest multipart upload of many pictures in one call")

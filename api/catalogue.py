@@ -23,9 +23,13 @@ def list_generators() -> dict[str, Any]:
         GeneratorBody(
             name=card.name, title=card.title, revision=card.revision, default=card.default, needs=list(card.needs),
             available=card.unavailable_because is None and card.name in offered,
-            unavailable_because=card.unavailable_because or (None if card.name in offered else "no live worker offers it"),
+            unavailable_because=card.unavailable_because or _absence(card.name in offered),
             parameters=card.schema,
         )
         for card in sorted(house.fleet.cards().values(), key=lambda card: (not card.default, card.name))
     ]  # fmt: skip
     return GeneratorList(generators=bodies).model_dump(mode="json")
+
+
+def _absence(offered: bool) -> str | None:
+    return None if offered else "no live worker offers it"

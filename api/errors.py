@@ -91,7 +91,8 @@ class Problem(Exception):
 
 
 def not_found(job_id: str) -> Problem:
-    return Problem(404, "job_not_found", f"no job has the id {job_id[:64]!r}; it may have been forgotten (JOB_RETENTION_S)")
+    detail = f"no job has the id {job_id[:64]!r}; it may have been forgotten (JOB_RETENTION_S)"
+    return Problem(404, "job_not_found", detail)
 
 
 def unavailable(code: str, detail: str, *, retry_after_s: int = 5) -> Problem:

@@ -105,4 +105,5 @@ def decode_base64(text: str, *, field: str = "image") -> bytes:
 
 def too_large(request: Request) -> Problem:
     limit = request.max_content_length
-    return Problem(413, "image_too_large", f"the upload is {request.content_length} bytes; the limit is {limit} (MAX_UPLOAD_MB)")
+    detail = f"the upload is {request.content_length} bytes; the limit is {limit} (MAX_UPLOAD_MB)"
+    return Problem(413, "image_too_large", detail)

@@ -1,4 +1,4 @@
-"""Meshes and pictures of finished jobs, in any form: from the tiers, or made by a render worker while the caller waits."""
+"""Meshes and pictures of finished jobs in any form: from the tiers, or rendered while the caller waits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cache import MISSING
 from cache.tiered import Found
 from jobs.records import Job
 from jobs.requests import MEDIA_TYPES, PreviewOptions, RenditionOptions
+from jobs.states import served_from
 
 results = APIBlueprint(
     "results", __name__, url_prefix="/api/jobs", abp_tags=[Tag(name="results")],
@@ -52,7 +53,8 @@ def finished(house: Services, job_id: str) -> Job:
     if job.error:
         raise Problem(409, f"job_{job.status}", f"the job has no result: {job.error['message']}")
     if job.status != "succeeded":
-        raise Problem(409, "not_ready", f"the job is {job.status}; wait for it with ?wait=30", retryable=True, retry_after_s=1)
+        detail = f"the job is {job.status}; wait for it with ?wait=30"
+        raise Problem(409, "not_ready", detail, retryable=True, retry_after_s=1)
     return job
 
 
@@ -70,7 +72,7 @@ def deliver(house: Services, job: Job, options: RenditionOptions | PreviewOption
     response.set_etag(found.meta["result"]["sha256"])
     response.headers["Content-Disposition"] = f'attachment; filename="{job.generator}-{job.id[:12]}.{options.format}"'
     response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
-    response.headers["X-Cache"] = f"HIT-{found.tier}" if found.tier else "MISS"
+    response.headers["X-Cache"] = served_from(found.tier) if found.tier else "MISS"
     return response.make_conditional(request, accept_ranges=True, complete_length=len(found.data))
 
 

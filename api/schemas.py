@@ -50,7 +50,9 @@ class JobsQuery(BaseModel):
     generator: Annotated[str, Field(max_length=64)] | None = None
     label: Annotated[str, Field(max_length=200)] | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = Field(None, description="`next_cursor` of the page before")
+    cursor: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = Field(
+        None, description="`next_cursor` of the page before"
+    )
 
 
 class ModelPath(JobPath):

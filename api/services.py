@@ -25,6 +25,7 @@ from jobs.intake import Intake, UploadLimits
 from jobs.store import JobStore, StoreLimits
 from settings import Settings
 
+
 @dataclass(frozen=True)
 class Services:
     """What the routes work with."""

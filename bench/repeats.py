@@ -1,4 +1,4 @@
-"""What repeats save: `python -m bench.repeats` prints the average speed-up of the whole service at 70 % and 90 % repeats.
+"""What repeats save: `python -m bench.repeats` prints the service's average speed-up at 70 % and 90 % repeats.
 
 A stack of its own, one generate worker, jobs one after the other over HTTP. The same requests are sent twice: as they
 are, and with `Cache-Control: no-cache`, which makes each one anew. Ratios of one run on one machine; the limit is

@@ -1,23 +1,23 @@
 """What can go wrong with a job, as one tree; HTTP statuses are decided in `api/errors.py`.
 
-    JobError                     code, message, retryable
-    ├── InputError               the caller's fault, never retried
-    │   ├── BadImage             not a picture, broken, animated, empty
-    │   ├── ImageTooLarge        over MAX_IMAGE_MP or MAX_UPLOAD_MB
-    │   ├── BadParameters        an option or a generator parameter; names the fields
-    │   ├── UnknownGenerator
-    │   └── NoSurface            the picture was read but holds no shape to build
-    ├── GenerationError          what a run can end in
-    │   ├── OutOfMemory          tried again
-    │   ├── GeneratorUnavailable weights or an extra are missing
-    │   │   └── NoGenerators     no worker has announced any yet
-    │   ├── GenerationFailed     the generator raised something it should not have
-    │   ├── TimedOut             JOB_TIME_LIMIT_S or STALL_LIMIT_S passed
-    │   ├── Poison               its workers died MAX_ATTEMPTS times
-    │   ├── ResultGone           a mesh or an upload that is kept no longer
-    │   └── StorageFailed        the archive did not take the result
-    ├── Canceled                 nobody waits for this any more
-    └── Superseded               the claim's token is stale: somebody else owns the work now
+JobError                     code, message, retryable
+├── InputError               the caller's fault, never retried
+│   ├── BadImage             not a picture, broken, animated, empty
+│   ├── ImageTooLarge        over MAX_IMAGE_MP or MAX_UPLOAD_MB
+│   ├── BadParameters        an option or a generator parameter; names the fields
+│   ├── UnknownGenerator
+│   └── NoSurface            the picture was read but holds no shape to build
+├── GenerationError          what a run can end in
+│   ├── OutOfMemory          tried again
+│   ├── GeneratorUnavailable weights or an extra are missing
+│   │   └── NoGenerators     no worker has announced any yet
+│   ├── GenerationFailed     the generator raised something it should not have
+│   ├── TimedOut             JOB_TIME_LIMIT_S or STALL_LIMIT_S passed
+│   ├── Poison               its workers died MAX_ATTEMPTS times
+│   ├── ResultGone           a mesh or an upload that is kept no longer
+│   └── StorageFailed        the archive did not take the result
+├── Canceled                 nobody waits for this any more
+└── Superseded               the claim's token is stale: somebody else owns the work now
 """
 
 from __future__ import annotations

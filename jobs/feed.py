@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from redis import Redis, RedisError
+from redis import RedisError
+
+from jobs.scripts import TextRedis
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ class ChangeFeed:
     """Follows `P:changes`; the reading thread starts with the first waiter, so after any fork."""
 
     def __init__(
-        self, connect: Callable[[], Redis], *, prefix: str, clock: Callable[[], float] = time.monotonic
+        self, connect: Callable[[], TextRedis], *, prefix: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._connect = connect
         self._clock = clock
@@ -82,13 +84,13 @@ class ChangeFeed:
                 for changed in self._waiting[one]:
                     changed.set()
 
-    def _newest(self, redis: Redis) -> str:
+    def _newest(self, redis: TextRedis) -> str:
         """Id of the newest event: `$` would lose what comes between two reads."""
         events = redis.xrevrange(self._stream, count=1)
-        return events[0][0] if events else "0-0"
+        return str(events[0][0]) if events else "0-0"
 
     def wait_for(self, look: Callable[[], T], done: Callable[[T], bool], *ids: str, timeout_s: float) -> T:
-        """What `look` answers once `done` says so, or at the latest after `timeout_s`, looking whenever an id changed."""
+        """What `look` answers once `done` says so, at the latest after `timeout_s`; it looks whenever an id changed."""
         deadline = self._clock() + timeout_s
         with self.watching(*ids) as changed:
             while True:

@@ -20,6 +20,7 @@ from jobs.fleet import GeneratorCard
 from jobs.parameters import fill
 from jobs.pictures import check_picture
 from jobs.requests import GenerationRequest, RenditionOptions
+from jobs.states import served_from
 from jobs.store import JobStore, Outcome, Submission
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,8 @@ class Intake:
         request = self._request(image, order, choose_card(cards, order.generator))
         submission = self._look_up(Submission(
             owner=owner, generation=request, options=order.options, priority=order.priority, label=order.label,
-            webhook_url=order.webhook_url, idempotency=_idempotency(owner, order, request), anew=order.anew, request_id=order.request_id,
+            webhook_url=order.webhook_url, idempotency=_idempotency(owner, order, request), anew=order.anew,
+            request_id=order.request_id,
         ))  # fmt: skip
         if submission.found == "nothing":
             self._inputs.replace(request.image_sha256, image, {})  # its age begins anew: the janitor must not take it
@@ -119,11 +121,11 @@ class Intake:
         generation_key = submission.generation.key
         described = self._cache.describe(submission.options.key(generation_key))
         if described is not MISSING:
-            served, result = f"HIT-{described.tier}", described.meta["result"]
-            return replace(submission, found="rendition", cache=served, result=result)
+            result: Any = described.meta["result"]
+            return replace(submission, found="rendition", cache=served_from(described.tier), result=result)
         described = self._cache.describe(generation_key)
         if described is not MISSING:
-            return replace(submission, found="mesh", cache=f"HIT-{described.tier}")
+            return replace(submission, found="mesh", cache=served_from(described.tier))
         return submission
 
     def _send(self, key: str) -> None:

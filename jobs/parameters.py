@@ -40,7 +40,7 @@ def _understood(value: Any, form: Mapping[str, Any], schema: Mapping[str, Any]) 
     """A form sends texts only: the text itself when the schema takes it, else what it says as JSON."""
     if not isinstance(value, str):
         return value
-    if Draft202012Validator(form | {"$defs": schema.get("$defs", {})}).is_valid(value):
+    if Draft202012Validator({**form, "$defs": schema.get("$defs", {})}).is_valid(value):
         return value
     try:
         return json.loads(value)

@@ -26,7 +26,8 @@ from jobs.errors import BadImage, ImageTooLarge
 
 _TAKEN = (
     PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile, WebPImagePlugin.WebPImageFile,
-    GifImagePlugin.GifImageFile, BmpImagePlugin.BmpImageFile, TiffImagePlugin.TiffImageFile, PpmImagePlugin.PpmImageFile,
+    GifImagePlugin.GifImageFile, BmpImagePlugin.BmpImageFile, TiffImagePlugin.TiffImageFile,
+    PpmImagePlugin.PpmImageFile,
 )  # fmt: skip
 PICTURE_FORMATS = tuple(plugin.format for plugin in _TAKEN)
 
@@ -58,7 +59,9 @@ def open_picture(data: bytes, *, max_megapixels: float) -> Image.Image:
     except UnidentifiedImageError:
         raise BadImage(f"not a picture that can be read; formats taken: {', '.join(PICTURE_FORMATS)}") from None
     except Image.DecompressionBombError:
-        raise ImageTooLarge(f"the picture's header claims far over {max_megapixels:g} megapixels (MAX_IMAGE_MP)") from None
+        raise ImageTooLarge(
+            f"the picture's header claims far over {max_megapixels:g} megapixels (MAX_IMAGE_MP)"
+        ) from None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, OverflowError) as error:
         raise BadImage(f"the picture is broken: {error}") from None
     if frames > 1:

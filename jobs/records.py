@@ -16,7 +16,11 @@ from jobs.states import ENDED, Served, Status
 
 Queue = Literal["generate", "render"]
 QUEUES: tuple[Queue, ...] = ("generate", "render")
-PRIORITIES = {"high": 1, "normal": 2, "low": 3}  # 0, urgent: what has waited already, and what a caller holds the line for
+PRIORITIES = {
+    "high": 1,
+    "normal": 2,
+    "low": 3,
+}  # 0, urgent: what has waited already, and what a caller holds the line for
 PRIORITY_NAMES = {number: name for name, number in PRIORITIES.items()}
 
 

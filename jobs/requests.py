@@ -14,12 +14,18 @@ from cache.keys import content_key
 KEY_VERSION = 1
 Format = Literal["glb", "obj", "stl", "ply"]
 FORMATS: tuple[Format, ...] = ("glb", "obj", "stl", "ply")
-MEDIA_TYPES = {"glb": "model/gltf-binary", "obj": "model/obj", "stl": "model/stl", "ply": "model/ply", "png": "image/png"}
+MEDIA_TYPES = {
+    "glb": "model/gltf-binary",
+    "obj": "model/obj",
+    "stl": "model/stl",
+    "ply": "model/ply",
+    "png": "image/png",
+}
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 class GenerationRequest(BaseModel):
-    """One canonical mesh: the picture's SHA-256, the generator, its revision, and every parameter with defaults filled in."""
+    """One canonical mesh: the picture's SHA-256, the generator, its revision, every parameter with defaults filled."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,9 +49,15 @@ class RenditionOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Format = Field("glb", description="File format of the mesh")
-    size_mm: Annotated[float, Field(gt=0, le=10_000)] = Field(50.0, description="Longest side of the bounding box in mm")
-    up_axis: Literal["y", "z"] | None = Field(None, description="Axis that points up; null: y for glb and obj, z for stl and ply")
-    target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = Field(None, description="Most faces; null: all that the mesh has")
+    size_mm: Annotated[float, Field(gt=0, le=10_000)] = Field(
+        50.0, description="Longest side of the bounding box in mm"
+    )
+    up_axis: Literal["y", "z"] | None = Field(
+        None, description="Axis that points up; null: y for glb and obj, z for stl and ply"
+    )
+    target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = Field(
+        None, description="Most faces; null: all that the mesh has"
+    )
 
     @property
     def resolved_up_axis(self) -> Literal["y", "z"]:

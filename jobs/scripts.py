@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-from redis import Redis
+from typing import Any, TypeAlias
 
 # A full Redis refuses new work, never the end of what was accepted: these take no room, or make some.
 ALSO_WHEN_FULL = frozenset({
     "beat", "register", "forget", "claim", "complete_generation", "complete_rendition", "fail", "release", "cancel",
     "due", "sent", "age",
 })  # fmt: skip
+
+# redis-py's annotations cannot tell a client that answers texts from one that answers bytes.
+TextRedis: TypeAlias = Any
 
 _FOLDER = Path(__file__).with_name("lua")
 
@@ -27,7 +28,7 @@ def _source(name: str) -> str:
 class Scripts:
     """Calls `lua/<name>.lua`; every call is one atomic step on the server."""
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
+    def __init__(self, redis: TextRedis, prefix: str) -> None:
         self._redis = redis
         self._prefix = prefix
         self._loaded: dict[str, Any] = {}

@@ -7,6 +7,8 @@ from typing import Literal
 Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 Served = Literal["MISS", "HIT-L1", "HIT-L2", "HIT-ARCHIVE", "COALESCED"]
 
+_SERVED_FROM: dict[str, Served] = {"L1": "HIT-L1", "L2": "HIT-L2", "ARCHIVE": "HIT-ARCHIVE"}
+
 STATUSES: tuple[Status, ...] = ("queued", "running", "succeeded", "failed", "canceled")
 ENDED: frozenset[Status] = frozenset({"succeeded", "failed", "canceled"})
 
@@ -18,3 +20,8 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     "failed": frozenset(),
     "canceled": frozenset(),
 }
+
+
+def served_from(tier: str) -> Served:
+    """The word for a job that this tier answered."""
+    return _SERVED_FROM[tier]

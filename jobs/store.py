@@ -14,12 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from redis import Redis
-
 from jobs.errors import JobError
 from jobs.records import PRIORITIES, QUEUES, Job, Queue, Work, job_from, pairs, work_from
 from jobs.requests import GenerationRequest, PreviewOptions, RenditionOptions
-from jobs.scripts import Scripts
+from jobs.scripts import Scripts, TextRedis
 from jobs.states import Served
 
 PREFIX = "{orfeas}"
@@ -73,7 +71,7 @@ class JobStore:
     Every method raises `redis.RedisError` when Redis does not answer within the client's time-outs.
     """
 
-    def __init__(self, redis: Redis, limits: StoreLimits | None = None, *, prefix: str = PREFIX) -> None:
+    def __init__(self, redis: TextRedis, limits: StoreLimits | None = None, *, prefix: str = PREFIX) -> None:
         self.redis = redis
         self.limits = limits or StoreLimits()
         self.prefix = prefix
@@ -100,7 +98,8 @@ class JobStore:
                 "key": rendition_key,
                 "queue": "render",
                 "fields": _rendition_fields(submission.generation.generator, generation_key, submission.options)
-                | {"cache": submission.cache or "", "anew": str(int(submission.anew)), "request_id": submission.request_id},
+                | {"cache": submission.cache or "", "anew": str(int(submission.anew))}
+                | {"request_id": submission.request_id},
             },
             "generation": {
                 "key": generation_key,
@@ -172,7 +171,7 @@ class JobStore:
     def complete_generation(
         self, work: Work, served: Served, *, generate_s: float, timings: Mapping[str, float]
     ) -> list[Work] | None:
-        """The mesh is archived: answers the renditions now due, claimed for this worker; None when the claim is stale."""
+        """The mesh is archived: answers the renditions now due, claimed by this worker; None for a stale claim."""
         handed = self.run(
             "complete_generation",
             key=work.key, token=work.token, cache=served, generate_s=generate_s, timings=json.dumps(timings),
@@ -186,7 +185,7 @@ class JobStore:
         ended = self.run(
             "complete_rendition",
             key=work.key, token=work.token, result=json.dumps(result), cache=served,
-            timings=json.dumps(work.timings | timings), retention_s=self.limits.job_retention_s,
+            timings=json.dumps({**work.timings, **timings}), retention_s=self.limits.job_retention_s,
         )  # fmt: skip
         return None if ended == "stale" else ended
 

@@ -84,8 +84,12 @@ def test_owners_share_results_but_not_idempotency_keys(house: House) -> None:
     data = {"image": (io.BytesIO(picture()), "a.png")}
     again = house.http.post("/api/jobs", data=data, headers=bearer(BOB))
     assert again.headers["X-Cache"] == "HIT-L2", "nothing is made twice"
-    first = house.http.post("/api/jobs", data={"image": (io.BytesIO(picture()), "a.png")}, headers=bearer(ADA) | {"Idempotency-Key": "1"})
-    other = house.http.post("/api/jobs", data={"image": (io.BytesIO(picture()), "a.png")}, headers=bearer(BOB) | {"Idempotency-Key": "1"})
+    first = house.http.post(
+        "/api/jobs", data={"image": (io.BytesIO(picture()), "a.png")}, headers=bearer(ADA) | {"Idempotency-Key": "1"}
+    )
+    other = house.http.post(
+        "/api/jobs", data={"image": (io.BytesIO(picture()), "a.png")}, headers=bearer(BOB) | {"Idempotency-Key": "1"}
+    )
     assert first.json["id"] != other.json["id"]
 
 

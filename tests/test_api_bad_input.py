@@ -40,7 +40,9 @@ def house(text_redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[House]:
     ],
     ids=["empty", "text", "truncated", "animated", "bomb", "over the limit", "far over the limit"],
 )
-def test_what_is_no_acceptable_picture_is_refused_with_words(house: House, image: bytes, status: int, code: str) -> None:
+def test_what_is_no_acceptable_picture_is_refused_with_words(
+    house: House, image: bytes, status: int, code: str
+) -> None:
     answer = submit(house, image)
     assert (answer.status_code, answer.json["code"]) == (status, code)
     assert answer.content_type == "application/problem+json"
@@ -80,7 +82,10 @@ def test_a_field_that_is_not_taken_is_named(house: House, fields: dict[str, Any]
 
 
 def test_a_missing_picture_is_named(house: House) -> None:
-    for answer in (house.http.post("/api/jobs", data={"x": "1"}, content_type="multipart/form-data"), house.http.post("/api/jobs", json={})):
+    for answer in (
+        house.http.post("/api/jobs", data={"x": "1"}, content_type="multipart/form-data"),
+        house.http.post("/api/jobs", json={}),
+    ):
         assert answer.status_code == 422 and answer.json["errors"][0]["field"] == "image"
 
 
@@ -148,7 +153,11 @@ def test_a_redis_that_is_down_or_hangs_is_answered_within_a_second(own_redis: An
     data = lambda: {"image": (io.BytesIO(picture()), "a.png")}  # noqa: E731
     assert http.post("/api/jobs", data=data()).status_code == 202
     getattr(server, fault)()
-    for ask in (lambda: http.post("/api/jobs", data=data()), lambda: http.get("/api/jobs"), lambda: http.get(f"/api/jobs/{'f' * 32}")):
+    for ask in (
+        lambda: http.post("/api/jobs", data=data()),
+        lambda: http.get("/api/jobs"),
+        lambda: http.get(f"/api/jobs/{'f' * 32}"),
+    ):
         started = time.monotonic()
         answer = ask()
         assert time.monotonic() - started < 1.0

@@ -104,7 +104,7 @@ def test_a_silent_worker_is_named_as_pending(house: House) -> None:
     ("body", "field"),
     [
         ({"max_size": 0}, "max_size"), ({"max_size": 1.5}, "max_size"), ({"max_size": "many"}, "max_size"),
-        ({"max_memory_mb": -1}, "max_memory_mb"), ({"ttl_seconds": 0}, "ttl_seconds"), ({"enabled": "maybe"}, "enabled"),
+        ({"max_memory_mb": -1}, "max_memory_mb"), ({"ttl_seconds": 0}, "ttl_seconds"), ({"enabled": "no"}, "enabled"),
         ({"shared_max_size": 0}, "shared_max_size"), ({"shared_max_memory_mb": 0}, "shared_max_memory_mb"),
         ({"size": 3}, "size"), ([], "body"),
     ],
@@ -229,7 +229,9 @@ def test_a_change_reaches_a_worker_that_is_busy_in_inference(house: House) -> No
     house.agent.close()
 
 
-def test_a_cache_redis_that_is_down_is_told_as_degraded(text_redis: Redis, redis_url: str, tmp_path: Path, own_redis: Any) -> None:
+def test_a_cache_redis_that_is_down_is_told_as_degraded(
+    text_redis: Redis, redis_url: str, tmp_path: Path, own_redis: Any
+) -> None:
     server = own_redis()
     house = House(text_redis, redis_url, tmp_path)
     house.shared = RedisCache(server.url)

@@ -23,7 +23,9 @@ def house(text_redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[House]:
     house.close()
 
 
-def submit(house: House, image: bytes | None = None, headers: dict[str, str] | None = None, **fields: Any) -> TestResponse:
+def submit(
+    house: House, image: bytes | None = None, headers: dict[str, str] | None = None, **fields: Any
+) -> TestResponse:
     data = fields | {"image": (io.BytesIO(picture() if image is None else image), "picture.png")}
     return house.http.post("/api/jobs", data=data, headers=headers)
 
@@ -72,7 +74,9 @@ def test_a_finished_result_survives_the_loss_of_both_caches(house: House) -> Non
 
 
 @pytest.mark.parametrize(
-    "other", [{"format": "stl"}, {"size_mm": 80}, {"target_faces": 8}, {"up_axis": "z"}], ids=lambda other: next(iter(other))
+    "other",
+    [{"format": "stl"}, {"size_mm": 80}, {"target_faces": 8}, {"up_axis": "z"}],
+    ids=lambda other: next(iter(other)),
 )
 def test_another_form_of_a_mesh_is_never_generated_again(house: House, other: dict[str, Any]) -> None:
     submit(house)
@@ -104,7 +108,9 @@ def test_no_cache_makes_it_anew(house: House) -> None:
     assert house.http.get(again.headers["Location"]).json["cache"] == "MISS"
 
 
-def test_without_submit_lookup_the_workers_own_lookup_answers(text_redis: Redis, redis_url: str, tmp_path: Path) -> None:
+def test_without_submit_lookup_the_workers_own_lookup_answers(
+    text_redis: Redis, redis_url: str, tmp_path: Path
+) -> None:
     house = House(text_redis, redis_url, tmp_path, submit_lookup=False).open()
     served = []
     for forget_local in (False, False, True):
@@ -166,7 +172,9 @@ def test_an_idempotency_key_answers_the_same_job_and_refuses_another_body(house:
 
 
 def test_listing_pages_from_the_newest_by_cursor_and_filters(house: House) -> None:
-    ids = [submit(house, label="odd" if number % 2 else "even", depth=0.1 + number / 10).json["id"] for number in range(5)]
+    ids = [
+        submit(house, label="odd" if number % 2 else "even", depth=0.1 + number / 10).json["id"] for number in range(5)
+    ]
     page = house.http.get("/api/jobs?limit=2").json
     assert [job["id"] for job in page["jobs"]] == ids[:2:-1]
     rest = house.http.get(f"/api/jobs?limit=10&cursor={page['next_cursor']}").json

@@ -87,7 +87,9 @@ def test_a_download_can_be_resumed(house: House, done: str) -> None:
 def test_headers_let_a_browser_keep_it_for_ever_and_save_it_under_a_name(house: House, done: str) -> None:
     headers = house.http.get(f"{done}/model.glb").headers
     assert "immutable" in headers["Cache-Control"] and "private" in headers["Cache-Control"]
-    assert headers["Content-Disposition"].startswith("attachment; filename=") and ".glb" in headers["Content-Disposition"]
+    assert (
+        headers["Content-Disposition"].startswith("attachment; filename=") and ".glb" in headers["Content-Disposition"]
+    )
 
 
 def test_a_job_that_has_not_ended_has_nothing_to_give(house: House) -> None:

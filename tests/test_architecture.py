@@ -94,6 +94,8 @@ def test_the_environment_is_read_in_one_file() -> None:
 
 
 def test_the_api_loads_neither_torch_nor_trimesh_nor_the_worker() -> None:
-    code = "import sys, api; print(*sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'trimesh', 'worker'}))"
+    code = (
+        "import sys, api; print(*sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'trimesh', 'worker'}))"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == ""

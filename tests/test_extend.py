@@ -31,7 +31,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def vase() -> bytes:
     image = Image.new("RGB", (200, 300), "white")
-    ImageDraw.Draw(image).polygon([(60, 20), (140, 20), (110, 90), (170, 200), (130, 280), (70, 280), (30, 200), (90, 90)], "black")
+    ImageDraw.Draw(image).polygon(
+        [(60, 20), (140, 20), (110, 90), (170, 200), (130, 280), (70, 280), (30, 200), (90, 90)], "black"
+    )
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()

@@ -219,8 +219,8 @@ def test_an_ordered_rendition_is_made_without_a_job(store: JobStore) -> None:
 def test_nothing_is_left_in_redis_but_the_job_when_all_has_ended(store: JobStore, text_redis: Redis) -> None:
     job_id = submitted(store)
     finish(store, claimed(store))
-    left = {name.removeprefix("{orfeas}:") for name in text_redis.keys()}
-    figures = {"counters", "pace", "seconds:wait:generate", "seconds:generate:inflate"}  # as many as there are generators
+    left = {name.removeprefix("{orfeas}:") for name in text_redis.scan_iter()}
+    figures = {"counters", "pace", "seconds:wait:generate", "seconds:generate:inflate"}
     assert left == {f"job:{job_id}", "jobs", "jobs:local", "owners", "changes", "token", *figures}
     assert text_redis.ttl(f"{{orfeas}}:job:{job_id}") > 0
 

@@ -48,7 +48,7 @@ def watch(store: JobStore, broker: Broker) -> Watch:
 
 def make_due(store: JobStore, *keys: str) -> None:
     """As if the seconds after the submission had passed."""
-    store.redis.zadd(f"{store.prefix}:due", {key: 0 for key in keys})
+    store.redis.zadd(f"{store.prefix}:due", dict.fromkeys(keys, 0))
 
 
 def sent_long_ago(store: JobStore, broker: Broker, *pictures: str) -> None:
@@ -158,7 +158,7 @@ def test_only_one_process_keeps_watch_at_a_time(store: JobStore, watch: Watch, b
     assert other.round() is True
 
 
-def test_a_due_time_in_the_far_future_is_a_clock_that_jumped_back(store: JobStore, watch: Watch, broker: Broker) -> None:
+def test_a_due_time_far_ahead_is_a_clock_that_jumped_back(store: JobStore, watch: Watch, broker: Broker) -> None:
     submitted(store)
     store.redis.zadd(f"{store.prefix}:due", {a_request().key: 9e12})
     watch.round()

@@ -92,8 +92,9 @@ def connect(url: str) -> Redis:
     """A worker's client: it may wait a little, since a short pause of Redis should not cost a minute of GPU."""
     retry = Retry(ExponentialWithJitterBackoff(base=0.1, cap=1.0), retries=3)
     return Redis.from_url(
-        url, decode_responses=True, socket_connect_timeout=1.0, socket_timeout=5.0, retry=retry, health_check_interval=30
-    )
+        url, decode_responses=True, socket_connect_timeout=1.0, socket_timeout=5.0, retry=retry,
+        health_check_interval=30,
+    )  # fmt: skip
 
 
 def tiers(settings: Settings) -> TieredCache:

@@ -19,6 +19,7 @@ from cache.tiered import Found, TieredCache
 from jobs.errors import GenerationFailed, ResultGone, Superseded
 from jobs.records import Work
 from jobs.requests import GenerationRequest, PreviewOptions
+from jobs.states import Served, served_from
 from jobs.store import JobStore
 from worker.attending import Attending, Reporter
 from worker.images import decode
@@ -95,10 +96,10 @@ class Runner:
     def _generate(self, work: Work, tell: Reporter) -> tuple[Canonical, list[Work]]:
         found = MISSING if work.anew else self._cache.lookup(work.key)
         timings: dict[str, float] = {}
+        served: Served = "MISS"
         if isinstance(found, Found):
-            served, made = f"HIT-{found.tier}", Canonical(found.data, found.meta.get("cost_s", 0.0))
+            served, made = served_from(found.tier), Canonical(found.data, found.meta.get("cost_s", 0.0))
         else:
-            served = "MISS"
             made, timings = self._make(work, tell)
         due = self._store.complete_generation(work, served, generate_s=made.cost_s, timings=timings)
         if due is None:
