@@ -1,0 +1,161 @@
+"""However a try ends, its work finds the right fate."""
+
+from __future__ import annotations
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from cache.errors import ArchiveUnavailable
+from jobs.errors import NoSurface
+from jobs.store import JobStore
+from tests.job_fleet import a_request, claimed, submitted
+from worker.attending import Attending, Reporter
+from worker.drain import HEAR_S, WIND_DOWN_S, Drain
+from worker.keeping import keep_patiently
+
+
+@pytest.fixture
+def store(text_redis: Redis) -> JobStore:
+    return JobStore(text_redis)
+
+
+@pytest.fixture
+def attending(store: JobStore) -> Attending:
+    return Attending(store, max_attempts=2)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (NoSurface("no shape"), "failed", "no_surface"),
+        (RuntimeError("shapes do not match"), "failed", "generation_failed"),
+        (MemoryError(), "queued", None),
+        (ArchiveUnavailable("503"), "queued", None),
+    ],
+)
+def test_an_error_becomes_the_works_fate(
+    store: JobStore, attending: Attending, error: Exception, status: str, code: str | None
+) -> None:
+    job_id = submitted(store)
+    with attending.to(claimed(store)):
+        raise error
+    job = store.job(job_id)
+    assert job.status == status
+    assert (job.error or {}).get("code") == code
+    assert attending.held == {}
+
+
+def test_what_may_pass_is_tried_again_only_so_often(store: JobStore, attending: Attending) -> None:
+    job_id = submitted(store)
+    for _ in range(2):
+        with attending.to(claimed(store)):
+            raise MemoryError
+    job = store.job(job_id)
+    assert (job.status, job.error["code"], job.error["retryable"], job.attempts) == (
+        "failed", "out_of_memory", True, 2,
+    )  # fmt: skip
+
+
+def test_a_process_that_is_ended_gives_its_work_back(store: JobStore, attending: Attending) -> None:
+    job_id = submitted(store)
+    with pytest.raises(SystemExit), attending.to(claimed(store)):
+        raise SystemExit
+    assert store.job(job_id).status == "queued"
+    assert claimed(store).attempts == 1
+
+
+def test_progress_is_not_worth_failing_for(store: JobStore) -> None:
+    submitted(store)
+    work = claimed(store)
+    nowhere = JobStore(Redis(port=1, retry=None))
+    Reporter(Attending(nowhere), work, nowhere, lambda: 0.0)(50, "solve")
+
+
+def test_work_that_redis_interrupts_stays_claimed_until_it_answers_again(store: JobStore, attending: Attending) -> None:
+    job_id = submitted(store)
+    with attending.to(claimed(store)):
+        raise RedisConnectionError("reset")
+    assert store.job(job_id).status == "running"
+    assert attending.held == {}, "the pulse finds it as left over and gives it back"
+
+
+def test_a_process_that_is_to_stop_lets_its_work_finish_in_most_of_its_grace(
+    store: JobStore, attending: Attending
+) -> None:
+    submitted(store)
+    work = claimed(store)
+    attending.begin(work)
+    times = Times({8.0: lambda: attending.let_go(work)})
+    Drain(attending, grace_s=20, end=pytest.fail, clock=times.now, pause=times.pass_by).drain()
+    assert times.now() == pytest.approx(8, abs=0.2)
+    assert attending.stopping is False
+
+
+def test_work_that_listens_is_handed_over_before_the_grace_is_over(store: JobStore, attending: Attending) -> None:
+    job_id = submitted(store)
+    work = claimed(store)
+    attending.begin(work)
+    tell = Reporter(attending, work, store, lambda: 0.0)
+
+    def at_the_next_step() -> None:
+        if attending.stopping:
+            with attending.to(work):
+                tell(50, "solve")
+
+    times = Times({16.5: at_the_next_step})
+    Drain(attending, grace_s=20, end=pytest.fail, clock=times.now, pause=times.pass_by).drain()
+    assert store.job(job_id).status == "queued"
+    assert claimed(store, worker="w2").attempts == 1, "an upgrade is nobody's fault"
+
+
+def test_work_that_does_not_listen_is_ended_with_time_to_spare(store: JobStore, attending: Attending) -> None:
+    submitted(store)
+    attending.begin(claimed(store))
+    times = Times({})
+    ended: list[float] = []
+    Drain(attending, grace_s=20, end=lambda: ended.append(times.now()), clock=times.now, pause=times.pass_by).drain()
+    assert ended == [pytest.approx(20 - WIND_DOWN_S, abs=0.2)]
+    assert HEAR_S + WIND_DOWN_S < 10, "the default STOP_GRACE_S leaves time to finish"
+
+
+def test_an_archive_that_hiccups_does_not_cost_another_run() -> None:
+    answers = iter([ArchiveUnavailable("503"), ArchiveUnavailable("503"), None])
+    slept: list[float] = []
+
+    def write() -> None:
+        if (answer := next(answers)) is not None:
+            raise answer
+
+    keep_patiently(write, lambda: None, pauses_s=(1, 2, 4), sleep=slept.append)
+    assert sum(slept) == 3
+
+
+def test_an_archive_that_stays_away_fails_the_try_in_the_end() -> None:
+    tries: list[int] = []
+
+    def write() -> None:
+        tries.append(1)
+        raise ArchiveUnavailable("503")
+
+    with pytest.raises(ArchiveUnavailable):
+        keep_patiently(write, lambda: None, pauses_s=(1, 2), sleep=lambda _: None)
+    assert len(tries) == 3
+
+
+class Times:
+    """A clock that moves when somebody waits, and does things when their time comes."""
+
+    def __init__(self, at: dict) -> None:
+        self._now = 0.0
+        self._at = at
+
+    def now(self) -> float:
+        return self._now
+
+    def pass_by(self, seconds: float) -> None:
+        self._now += seconds
+        for when in [when for when in self._at if when <= self._now]:
+            self._at.pop(when)()
+
+
