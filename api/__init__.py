@@ -10,11 +10,13 @@ from api.auth import identify_callers, require_keys
 from api.batch import batch
 from api.cache_admin import cache_admin
 from api.catalogue import catalogue
+from api.document import document
 from api.errors import invalid, register_error_handlers
 from api.events import events
 from api.health import health
 from api.jobs import jobs
 from api.limits import limit_rates
+from api.metrics import measure_requests, metrics
 from api.pages import pages
 from api.results import results
 from api.schemas import ProblemBody
@@ -49,14 +51,15 @@ def create_app(services: Services) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = _FORM_OVERHEAD_BYTES
     app.after_request(_add_safe_headers)
     follow_requests(app)
+    measure_requests(app)
     # In this order: guesses at keys are counted as well.
     identify_callers(app, services.settings)
     limit_rates(app, services.settings)
     require_keys(app)
-    for blueprint in (jobs, batch, webhooks, events, results, catalogue, cache_admin, health):
+    for blueprint in (jobs, batch, webhooks, events, results, catalogue, cache_admin, health, metrics):
         app.register_api(blueprint)
     app.register_blueprint(pages)
-    app.add_url_rule("/openapi.json", "openapi_document", lambda: app.api_doc)
+    app.add_url_rule("/openapi.json", "openapi_document", lambda: document(app, services.settings))
     register_error_handlers(app)
     return app
 

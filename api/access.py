@@ -14,7 +14,7 @@ import logs
 log = logging.getLogger("orfeas.access")
 
 _REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-_TOO_MANY_TO_LOG = frozenset({"health.read_health", "health.read_ready"})
+_TOO_MANY_TO_LOG = frozenset({"health.read_health", "health.read_ready", "metrics.read_metrics"})
 
 
 def request_id() -> str:

@@ -1,0 +1,88 @@
+"""What operators measure: totals, depths, durations and the state of Redis, read in two round trips.
+
+Counting happens in the scripts, in the step that is counted; here it is only read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.records import QUEUES, Queue
+from jobs.store import JobStore
+
+# Upper bounds of all histograms in seconds; `observe` in lua/core.lua counts by the same.
+BOUNDS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """One histogram: how many durations were at most each bound in seconds, the last infinite, and their sum."""
+
+    cumulative: list[tuple[float, int]]
+    sum_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """`counters` are totals since Redis was empty, by the names under which the scripts count."""
+
+    counters: dict[str, int]
+    depths: dict[Queue, int]
+    waits: dict[Queue, Durations]
+    generations: dict[str, Durations]
+    webhooks_pending: int
+    memory_bytes: int
+    memory_limit_bytes: int
+    persisted: bool
+
+    def by(self, prefix: str) -> dict[str, int]:
+        """The counters below `prefix:`, by what follows it."""
+        return {
+            name.removeprefix(f"{prefix}:"): count
+            for name, count in self.counters.items()
+            if name.startswith(f"{prefix}:")
+        }
+
+
+def read_figures(store: JobStore) -> Figures:
+    """Raises: redis.RedisError."""
+    redis, prefix = store.redis, store.prefix
+    pipeline = redis.pipeline(transaction=False)
+    pipeline.hgetall(f"{prefix}:counters")
+    pipeline.hkeys(f"{prefix}:pace")
+    pipeline.zcard(f"{prefix}:webhooks")
+    pipeline.info("memory")
+    pipeline.info("persistence")
+    for queue in QUEUES:
+        pipeline.zcard(f"{prefix}:queued:{queue}")
+    counters, generators, pending, memory, persistence, *depths = pipeline.execute()
+    for what in (*(f"wait:{queue}" for queue in QUEUES), *(f"generate:{name}" for name in generators)):
+        pipeline.hgetall(f"{prefix}:seconds:{what}")
+    durations = [_durations(fields) for fields in pipeline.execute()]
+    return Figures(
+        counters={name: int(count) for name, count in counters.items()},
+        depths=dict(zip(QUEUES, depths, strict=True)),
+        waits=dict(zip(QUEUES, durations, strict=False)),
+        generations=dict(zip(generators, durations[len(QUEUES) :], strict=True)),
+        webhooks_pending=pending,
+        memory_bytes=memory["used_memory"],
+        memory_limit_bytes=memory["maxmemory"],
+        persisted=_is_persisted(persistence),
+    )
+
+
+def _durations(fields: Mapping[str, str]) -> Durations:
+    total, cumulative = 0, []
+    for bound in (*BOUNDS_S, math.inf):
+        total += int(fields.get("+Inf" if bound == math.inf else f"{bound:g}", 0))
+        cumulative.append((float(bound), total))
+    return Durations(cumulative, float(fields.get("sum", 0)))
+
+
+def _is_persisted(persistence: Mapping[str, Any]) -> bool:
+    """Whether the last writes to disk went well, as far as Redis writes any."""
+    words = ("aof_last_write_status", "aof_last_bgrewrite_status", "rdb_last_bgsave_status")
+    return all(persistence.get(word, "ok") == "ok" for word in words)
