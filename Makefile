@@ -22,8 +22,10 @@ lint: ready
 types: ready
 	$(PYTHON) -m mypy
 
+# Each module in bench/ prints its own table: make bench, or make bench NAMES=repeats
+NAMES ?= $(filter-out __init__ soak,$(basename $(notdir $(wildcard bench/*.py))))
 bench: ready
-	$(PYTHON) -m bench
+	for name in $(NAMES); do $(PYTHON) -m bench.$$name || exit; done
 
 soak: ready
 	$(PYTHON) -m bench.soak
