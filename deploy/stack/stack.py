@@ -51,7 +51,8 @@ class Stack:
 
     def __init__(self, settings: Settings, only: Sequence[Program] | None = None) -> None:
         self.settings = settings
-        self._programs = programs(settings) if only is None else list(only)
+        self._only = only
+        self._programs: list[Program] = []
         self._run_dir = settings.data_dir / "run"
         self._log_dir = settings.data_dir / "logs"
         self._lock: int | None = None
@@ -81,12 +82,14 @@ class Stack:
 
         Raises:
             AlreadyRunning: another stack uses this DATA_DIR.
+            NoRedisServer: this host has none, and REDIS_URL names none.
             PortInUse: nothing was started.
         """
         self._make_folders()
         self._take_lock()
         try:
             self._end_leftovers()
+            self._programs = programs(self.settings) if self._only is None else list(self._only)
             check_ports(self._programs)
             self._start_supervisor()
         except BaseException:
