@@ -16,13 +16,15 @@ ALSO_WHEN_FULL = frozenset({
 # redis-py's annotations cannot tell a client that answers texts from one that answers bytes.
 TextRedis: TypeAlias = Any
 
+READ_ONLY = frozenset({"read", "overdue"})  # answered by a full Redis and by a replica too
+
 _FOLDER = Path(__file__).with_name("lua")
 
 
 @cache
 def _source(name: str) -> str:
-    shebang = "#!lua flags=allow-oom" if name in ALSO_WHEN_FULL else "#!lua"
-    return "\n".join((shebang, *((_FOLDER / f"{part}.lua").read_text() for part in ("core", name))))
+    flags = "no-writes" if name in READ_ONLY else "allow-oom" if name in ALSO_WHEN_FULL else ""
+    return "\n".join((f"#!lua flags={flags}", *((_FOLDER / f"{part}.lua").read_text() for part in ("core", name))))
 
 
 class Scripts:

@@ -40,6 +40,8 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     worker_cancel_long_running_tasks_on_connection_loss=False,
+    # A Redis that is full or read-only for a while answers errors; without this the worker ends at the first of them.
+    broker_channel_error_retry=True,
     # Ids only travel; nothing here is worth a result backend, `JobStore` owns the state.
     result_backend=None,
 )
