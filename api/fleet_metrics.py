@@ -17,6 +17,7 @@ from prometheus_client.utils import floatToGoString
 from redis import RedisError
 
 from api.services import Services
+from jobs.errors import JobError
 from jobs.figures import Durations, Figures, read_figures
 from jobs.fleet import WorkerInfo
 from jobs.records import QUEUES
@@ -64,7 +65,10 @@ def _of_jobs(figures: Figures) -> Iterator[Metric]:
         "jobs_served", "Succeeded jobs by where they were served from", ["cache"],
         {(word,): served.get(word, 0) for word in _SERVED},
     )  # fmt: skip
-    failures = {(code,): number for code, number in figures.by("failed").items()}
+    # Each from 0 on: Prometheus sees no increase in a series that begins with its first failure.
+    failures = {(code,): 0 for code in codes_of(JobError)} | {
+        (code,): number for code, number in figures.by("failed").items()
+    }
     yield _counter("job_failures", "Failed jobs by error code", ["code"], failures)
     generations = figures.by("generation")
     yield _counter(
@@ -78,6 +82,11 @@ def _of_jobs(figures: Figures) -> Iterator[Metric]:
         {(word,): delivered.get(word, 0) for word in _DELIVERIES},
     )  # fmt: skip
     yield _gauge("webhooks_pending", "Webhooks to be delivered", [], {(): figures.webhooks_pending})
+
+
+def codes_of(kind: type[JobError]) -> set[str]:
+    """The codes of an error class and of all below it."""
+    return {kind.code}.union(*(codes_of(one) for one in kind.__subclasses__()))
 
 
 def _of_queues(figures: Figures, limit: int) -> Iterator[Metric]:
