@@ -17,6 +17,8 @@ _QUIET = {
     "amqp": logging.WARNING,
     "celery.redirected": logging.WARNING,
 }
+# Without local variables: keys and passwords stand in them.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
 def configure(*, as_json: bool, level: str = "INFO") -> None:
@@ -29,9 +31,13 @@ def configure(*, as_json: bool, level: str = "INFO") -> None:
         structlog.stdlib.ExtraAdder(),
     ]
     render = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [_TRACEBACKS, structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=False, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=before, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render]

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
 
     # Where things are kept
     data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
-        Path("data"), description="Folder of the embedded Redis, the default archive and the logs"
+        Path(__file__).parent / "data", description="Folder of the embedded Redis, the default archive and the logs"
     )
     redis_url: str = Field("", repr=False, description="Queue and job state; empty: the embedded server")
     cache_redis_url: str = Field("", repr=False, description="Shared cache tier; empty: the same as REDIS_URL")
@@ -206,6 +206,8 @@ def _as_text(default: object) -> str:
         return ""
     if isinstance(default, bool):
         return str(int(default))
+    if isinstance(default, Path):
+        return str(default.relative_to(Path(__file__).parent))
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 

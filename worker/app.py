@@ -5,7 +5,10 @@ Start it with `celery -A worker.app worker -Q generate -c 1` (one per GPU) or `-
 
 from __future__ import annotations
 
+import logging
+import os
 import secrets
+import signal
 from typing import Any
 
 from billiard import active_children, current_process
@@ -16,6 +19,8 @@ import logs
 from jobs.broker import Sender, broker_settings
 from jobs.records import QUEUES
 from settings import Settings
+
+log = logging.getLogger(__name__)
 
 settings = Settings()
 app = Celery("orfeas", include=["worker.tasks"])
@@ -59,8 +64,17 @@ def configure_logs(**_: object) -> None:
 
 @worker_process_init.connect
 def build_process(**_: object) -> None:
-    """After the fork: CUDA, sockets and threads begin in the child."""
-    process()
+    """After the fork: CUDA, sockets and threads begin in the child.
+
+    A child that cannot be built would live on without working, so the whole worker ends: whoever supervises it sees
+    it fall, with the reason in its log.
+    """
+    try:
+        process()
+    except Exception:
+        log.exception("this worker cannot start")
+        os.kill(os.getppid(), signal.SIGTERM)
+        os._exit(1)
 
 
 @worker_shutting_down.connect

@@ -1,0 +1,1 @@
+"""Tests, flat and named as sentences."""
