@@ -154,6 +154,9 @@ class SharedTier(RuleBasedStateMachine):
         shown, cursor = self.caches[0].entries(100)
         assert [row["key"] for row in shown] == self.model.order()
         assert cursor == ""
+        if self.policy == "gdsf":
+            scores = self.redis.zrange(f"{self.caches[0].link.tag}:order", 0, -1, withscores=True)
+            assert scores == [(name.encode(), self.model.entries[name]["score"]) for name in self.model.order()[::-1]]
         check_invariants(self.redis)
         assert self.caches[0].link.fault_counts() == self.caches[1].link.fault_counts() == {}
 

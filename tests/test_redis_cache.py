@@ -313,3 +313,13 @@ def test_many_threads_leave_it_in_order(make_cache: MakeCache, real_redis: redis
     assert len(done) == 6
     assert cache.link.fault_counts() == {}
     assert cache.stats()["corruptions"] == 0
+
+
+def test_a_clock_that_steps_back_does_not_turn_the_order_round(cache: RedisCache, real_redis: redis.Redis) -> None:
+    for name in KEYS[:3]:
+        cache.store(name, b"x", {})
+    an_hour_ahead = real_redis.time()[0] * 10**6 + 3600 * 10**6
+    real_redis.zadd(f"{cache.link.tag}:order", {KEYS[2]: an_hour_ahead})  # used before the clock stepped back
+    cache.lookup(KEYS[0])
+    cache.store(KEYS[3], b"x", {})
+    assert order(cache) == [KEYS[3], KEYS[0], KEYS[2], KEYS[1]]
