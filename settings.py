@@ -97,9 +97,6 @@ class Settings(BaseSettings):
     priority_aging_s: PositiveFloat = Field(
         300, description="Waiting time after which a job of low priority counts as normal; twice that: normal as high"
     )
-    broker_visibility_timeout_s: NonNegativeFloat = Field(
-        0, description="Broker's own redelivery, the last net; 0: a day and twice JOB_TIME_LIMIT_S"
-    )
 
     # Who may ask, and how much
     api_keys: Keys = Field((), repr=False, description="Comma-separated user keys, plain or as sha256:<hex digest>")

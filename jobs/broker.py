@@ -17,7 +17,7 @@ _REDIS_PRIORITY = (0, 3, 6, 9)
 _AMQP_PRIORITY = (10, 7, 4, 1)
 
 
-def broker_settings(url: str, *, longest_job_s: float, visibility_timeout_s: float = 0) -> dict[str, Any]:
+def broker_settings(url: str, *, longest_job_s: float) -> dict[str, Any]:
     """Celery's settings that both sides must agree on.
 
     The smallest visibility time-out set by any client of a broker wins, so both set the same: far above the longest
@@ -35,7 +35,7 @@ def broker_settings(url: str, *, longest_job_s: float, visibility_timeout_s: flo
     }
     if url.startswith(("redis", "unix")):
         settings["broker_transport_options"] = {
-            "visibility_timeout": int(visibility_timeout_s or 24 * 3600 + 2 * longest_job_s),
+            "visibility_timeout": int(24 * 3600 + 2 * longest_job_s),
             "priority_steps": list(_REDIS_PRIORITY),
             "queue_order_strategy": "priority",
             "socket_connect_timeout": 1.0,

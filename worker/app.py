@@ -25,11 +25,7 @@ log = logging.getLogger(__name__)
 settings = Settings()
 app = Celery("orfeas", include=["worker.tasks"])
 app.conf.update(
-    broker_settings(
-        settings.broker_url,
-        longest_job_s=settings.job_time_limit_s,
-        visibility_timeout_s=settings.broker_visibility_timeout_s,
-    ),
+    broker_settings(settings.broker_url, longest_job_s=settings.job_time_limit_s),
     # A worker holds exactly the message that it runs; the next one stays where idle workers see it.
     task_acks_late=True,
     worker_prefetch_multiplier=1,
