@@ -14,13 +14,14 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from cache.fleet_config import LocalConfig
 from cache.redis import RedisCache
+from cache.redis_admin import stats
 from cache.redis_link import connect
 from cache.stats import Snapshot, counters_of, loads_of
 from cache.tiered import TieredCache
@@ -91,6 +92,9 @@ class CacheAgent:
         self._link.attempt("heartbeat", lambda: self._link.run("beat", *self._beat_args(last=True)), None)
 
     def _beat(self) -> bool:
+        if not self._applied:
+            for line in stats(self._link)["advice"]:
+                log.warning("shared tier: %s", line)
         self._catch_up()
         answer, version, _ = self._link.run("beat", *self._beat_args())[0]
         if int(version) != self._applied:  # since a moment ago
@@ -134,7 +138,7 @@ class CacheAgent:
         """An answer of any script told a version: when it is news, follow it now, unless another thread is at it."""
         if self._applied and version != self._applied and self._catching_up.acquire(blocking=False):
             try:
-                self._follow_up()
+                self._link.attempt("events", self._follow_up, None)  # what brought the news has succeeded all the same
             finally:
                 self._catching_up.release()
 
@@ -144,28 +148,23 @@ class CacheAgent:
 
     def _follow_up(self) -> None:
         """Obey what happened since the version applied last; where some of it is lost, forget everything local."""
-        self._link.ensure_seed()
-        news = ("XRANGE", f"{self._link.tag}:events", f"({self._applied}-0", "+")
-        events, state = self._link.at_once(news, ("HGETALL", self._link.state_key))
-        if b"version" not in state:
-            self._link.plant_seed()  # the server was emptied; the next look sees the new beginning
-            return
-        version = int(state[b"version"])
+        _, told, _, fields, events = self._link.run("news", self._applied)[0]
+        version, state = int(told), dict(zip(fields[::2], fields[1::2], strict=True))
         if self._applied:
             seen = [int(event.partition(b"-")[0]) for event, _ in events]
             if seen == list(range(self._applied + 1, version + 1)):
-                for _, subjects in events:
-                    self._obey(subjects)
+                for _, (kind, subject) in events:
+                    self._obey(kind, subject)
             elif version != self._applied:
                 log.info("cache: changes since %d are lost; the local tier starts empty", self._applied)
                 self._tiers.clear_local()
         self._configure(LocalConfig.from_state(state).over(self._own))
         self._applied = version
 
-    def _obey(self, subjects: Mapping[bytes, bytes]) -> None:
-        if b"delete" in subjects:
-            self._tiers.forget_local(subjects[b"delete"].decode())
-        elif subjects.get(b"clear") == b"local":
+    def _obey(self, kind: bytes, subject: bytes) -> None:
+        if kind == b"delete":
+            self._tiers.forget_local(subject.decode())
+        elif (kind, subject) == (b"clear", b"local"):
             self._tiers.clear_local()
 
     def _configure(self, config: LocalConfig) -> None:

@@ -133,17 +133,6 @@ class RedisLink:
                 raise reply
         return replies
 
-    def at_once(self, *commands: Command) -> list[Any]:
-        """Send the commands as one transaction: their answers are of one moment.
-
-        Raises:
-            redis.RedisError: the server failed or refused.
-        """
-        pipeline = self.client.pipeline(transaction=True)
-        for command in commands:
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-        return pipeline.execute()
-
     def _send(self, commands: Sequence[Command]) -> list[Any]:
         pipeline = self.client.pipeline(transaction=False)
         for command in commands:
