@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from api.errors import PROBLEM_JSON
-from api.schemas import ProblemBody
 
 _WORDS = {
     400: "The picture or the body cannot be read",
@@ -25,5 +24,5 @@ _WORDS = {
 
 def problems(*statuses: int) -> dict[int, dict[str, Any]]:
     """OpenAPI responses for these statuses."""
-    schema = ProblemBody.model_json_schema()
+    schema = {"$ref": "#/components/schemas/ProblemBody"}
     return {one: {"description": _WORDS[one], "content": {PROBLEM_JSON: {"schema": schema}}} for one in statuses}
