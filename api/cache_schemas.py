@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 Tier = Literal["local", "shared", "archive"]
+# Bounds far from any sensible value, so that no figure that is made of them divides by zero or overflows.
+Entries = Annotated[int, Field(strict=True, ge=1, le=10**12)]
+Megabytes = Annotated[float, Field(ge=0.001, le=10**9)]
 
 
 class LocalFigures(BaseModel):
@@ -65,11 +68,11 @@ class ConfigChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    max_size: Annotated[int, Field(strict=True, gt=0)] | None = Field(None, description="Entries of each local tier")
-    max_memory_mb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    ttl_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    shared_max_size: Annotated[int, Field(strict=True, gt=0)] | None = None
-    shared_max_memory_mb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    max_size: Entries | None = Field(None, description="Entries of each local tier")
+    max_memory_mb: Megabytes | None = None
+    ttl_seconds: Annotated[float, Field(ge=0.001, le=100 * 365 * 86_400)] | None = None
+    shared_max_size: Entries | None = None
+    shared_max_memory_mb: Megabytes | None = None
     enabled: StrictBool | None = None
 
 

@@ -24,7 +24,7 @@ class OrderForm(BaseModel):
     generator: Annotated[str, Field(max_length=64)] | None = Field(None, description="Default: the weight-free one")
     seed: Seed = Field(0, description="For generators that roll dice")
     format: Format = RenditionOptions.model_fields["format"].default
-    size_mm: Annotated[float, Field(gt=0, le=10_000)] = Field(50.0, description="Longest side in mm")
+    size_mm: Annotated[float, Field(ge=0.001, le=10_000)] = Field(50.0, description="Longest side in mm")
     up_axis: Literal["y", "z"] | None = Field(None, description="Null: y for glb and obj, z for stl and ply")
     target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = Field(None, description="Most faces")
     priority: Priority = "normal"
@@ -62,7 +62,7 @@ class ModelPath(JobPath):
 class ModelQuery(BaseModel):
     """What is not given stays as the job said."""
 
-    size_mm: Annotated[float, Field(gt=0, le=10_000)] | None = Field(None, description="Longest side in mm")
+    size_mm: Annotated[float, Field(ge=0.001, le=10_000)] | None = Field(None, description="Longest side in mm")
     up_axis: Literal["y", "z"] | None = None
     target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = None
 
