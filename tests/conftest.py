@@ -49,3 +49,9 @@ def text_redis(redis_server: RedisServer) -> Iterator[redis.Redis]:
     with redis_server.client(decode_responses=True) as client:
         client.flushall()
         yield client
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Tests of coroutines run on asyncio alone."""
+    return "asyncio"

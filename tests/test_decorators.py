@@ -262,7 +262,7 @@ def test_a_function_that_calls_itself_with_its_own_arguments_does_not_wait_for_i
     assert function(1) == 1
 
 
-@pytest.mark.asyncio
+@pytest.mark.anyio
 async def test_a_coroutine_is_remembered(cache: LRUCache) -> None:
     calls = Calls()
 
@@ -274,7 +274,7 @@ async def test_a_coroutine_is_remembered(cache: LRUCache) -> None:
     assert calls.number == 1
 
 
-@pytest.mark.asyncio
+@pytest.mark.anyio
 @pytest.mark.parametrize("number", [10, 100, 1000])
 async def test_coroutines_that_ask_together_share_one_computation(cache: LRUCache, number: int) -> None:
     calls = Calls()
@@ -288,7 +288,7 @@ async def test_coroutines_that_ask_together_share_one_computation(cache: LRUCach
     assert calls.number == 1
 
 
-@pytest.mark.asyncio
+@pytest.mark.anyio
 async def test_coroutines_that_ask_together_share_the_exception(cache: LRUCache) -> None:
     calls = Calls(lambda value: 1 / value)
 
@@ -305,7 +305,7 @@ async def test_coroutines_that_ask_together_share_the_exception(cache: LRUCache)
     assert calls.number == 2
 
 
-@pytest.mark.asyncio
+@pytest.mark.anyio
 async def test_a_caller_that_is_cancelled_leaves_the_others_waiting(cache: LRUCache) -> None:
     go_on = asyncio.Event()
 
@@ -323,7 +323,7 @@ async def test_a_caller_that_is_cancelled_leaves_the_others_waiting(cache: LRUCa
     assert await second == "done"
 
 
-@pytest.mark.asyncio
+@pytest.mark.anyio
 async def test_a_computation_that_nobody_waits_for_is_cancelled_and_can_be_begun_again(cache: LRUCache) -> None:
     begun, cancelled = 0, []
 
@@ -350,7 +350,7 @@ async def test_a_computation_that_nobody_waits_for_is_cancelled_and_can_be_begun
     assert cancelled == [True]
 
 
-@pytest.mark.asyncio
+@pytest.mark.anyio
 async def test_a_coroutine_that_calls_itself_with_its_own_arguments_does_not_wait_for_itself(cache: LRUCache) -> None:
     depth = []
 
