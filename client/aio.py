@@ -14,7 +14,7 @@ from client import downloads, following
 from client.core import DEFAULT_URL, Core, service_url
 from client.downloads import DEFAULT_TIMEOUT_S, Form
 from client.drivers import AsyncDriver
-from client.models import CacheEntry, CacheStats, Generator, Health, Job, Refusal
+from client.models import CacheEntry, CacheStats, Generator, Health, Job, Refusal, WebhookLog, WebhookTry
 from client.retries import RetryPolicy
 from client.submission import Image, JobOptions
 
@@ -95,6 +95,18 @@ class AsyncClient:
 
     async def preview(self, job: Job | str, size_px: int | None = None, timeout_s: float = DEFAULT_TIMEOUT_S) -> bytes:
         return await self._driver.run(downloads.preview(self._core, job, size_px, timeout_s))
+
+    async def webhook_log(self, job: Job | str) -> WebhookLog:
+        return await self._driver.run(self._core.webhook_log(job))
+
+    async def resend_webhook(self, job: Job | str) -> WebhookLog:
+        return await self._driver.run(self._core.resend_webhook(job))
+
+    async def test_webhook(self, url: str) -> WebhookTry:
+        return await self._driver.run(self._core.test_webhook(url))
+
+    async def webhook_secrets(self) -> list[str]:
+        return await self._driver.run(self._core.webhook_secrets())
 
     async def generators(self) -> list[Generator]:
         return await self._driver.run(self._core.generators())

@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from client.errors import ApiError, Conflict, NotReachable, UnexpectedAnswer
-from client.models import CacheEntry, CacheStats, Generator, Health, Job, Refusal, as_mapping
+from client.models import (
+    CacheEntry,
+    CacheStats,
+    Generator,
+    Health,
+    Job,
+    Refusal,
+    WebhookLog,
+    WebhookTry,
+    as_mapping,
+)
 from client.retries import RETRIED_STATUSES, RetryPolicy
 from client.submission import Image, JobOptions, batch_submission, submission
 from client.wire import Answer, Emit, Flow, Open, Request, Send, Sleep, TransportFailure
@@ -111,6 +121,22 @@ class Core:
             raise
         return Job.from_body(answer.json())
 
+    # Webhooks
+
+    def webhook_log(self, job: Job | str) -> Flow[WebhookLog]:
+        return WebhookLog.from_body((yield from self.get(job_path(job, "/webhooks"))))
+
+    def resend_webhook(self, job: Job | str) -> Flow[WebhookLog]:
+        answer = yield from self.exchange(Send(Request("POST", job_path(job, "/webhooks"))))
+        return WebhookLog.from_body(answer.json())
+
+    def test_webhook(self, url: str) -> Flow[WebhookTry]:
+        answer = yield from self.exchange(Send(_json_post("/api/webhooks/test", {"url": url}, timeout_s=120.0)))
+        return WebhookTry.from_body(answer.json())
+
+    def webhook_secrets(self) -> Flow[list[str]]:
+        return [str(row) for row in _rows((yield from self.get("/api/webhooks/secret")), "secrets")]
+
     # Service
 
     def generators(self) -> Flow[list[Generator]]:
@@ -163,8 +189,9 @@ def _worth_repeating(refusal: ApiError) -> bool:
     return refusal.status >= 500 and refusal.retryable
 
 
-def _json_post(path: str, body: Mapping[str, Any]) -> Request:
-    return Request("POST", path, headers={"Content-Type": "application/json"}, content=json.dumps(body).encode())
+def _json_post(path: str, body: Mapping[str, Any], timeout_s: float = 30.0) -> Request:
+    headers = {"Content-Type": "application/json"}
+    return Request("POST", path, headers=headers, content=json.dumps(body).encode(), timeout_s=timeout_s)
 
 
 def _rows(body: object, name: str) -> list[Any]:

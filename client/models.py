@@ -160,6 +160,39 @@ class Health(_Answer):
 
 
 @dataclass(frozen=True)
+class WebhookTry(_Answer):
+    """One request to a webhook's receiver: its status, or why there was none."""
+
+    at: datetime
+    duration_ms: int = 0
+    status_code: int | None = None
+    error: str | None = None
+    delivered: bool = False
+    webhook_id: str | None = None
+
+    @classmethod
+    def _convert(cls, known: dict[str, Any]) -> dict[str, Any]:
+        return known | {"at": datetime.fromisoformat(known["at"])} if "at" in known else known
+
+
+@dataclass(frozen=True)
+class WebhookLog(_Answer):
+    """What became of a job's webhook; `url` and `status` are `None` when the job names none."""
+
+    url: str | None = None
+    status: str | None = None
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    tries: tuple[WebhookTry, ...] = ()
+
+    @classmethod
+    def _convert(cls, known: dict[str, Any]) -> dict[str, Any]:
+        if "next_attempt_at" in known:
+            known["next_attempt_at"] = datetime.fromisoformat(known["next_attempt_at"])
+        return known | {"tries": tuple(WebhookTry.from_body(row) for row in known.get("tries", ()))}
+
+
+@dataclass(frozen=True)
 class CacheStats(_Answer):
     """Counters of the cache: totals of the fleet's local tier in `stats`, then each tier."""
 

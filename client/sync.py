@@ -13,7 +13,7 @@ from client import downloads, following
 from client.core import DEFAULT_URL, Core, service_url
 from client.downloads import DEFAULT_TIMEOUT_S, Form
 from client.drivers import Driver
-from client.models import CacheEntry, CacheStats, Generator, Health, Job, Refusal
+from client.models import CacheEntry, CacheStats, Generator, Health, Job, Refusal, WebhookLog, WebhookTry
 from client.retries import RetryPolicy
 from client.submission import Image, JobOptions
 
@@ -127,6 +127,26 @@ class Client:
     def preview(self, job: Job | str, size_px: int | None = None, timeout_s: float = DEFAULT_TIMEOUT_S) -> bytes:
         """A shaded picture of the mesh, PNG, `size_px` wide and high."""
         return self._driver.run(downloads.preview(self._core, job, size_px, timeout_s))
+
+    def webhook_log(self, job: Job | str) -> WebhookLog:
+        """What was tried to deliver a job's webhook."""
+        return self._driver.run(self._core.webhook_log(job))
+
+    def resend_webhook(self, job: Job | str) -> WebhookLog:
+        """Send an ended job's webhook again, under the same id.
+
+        Raises:
+            Conflict: it has not ended, or has no webhook.
+        """
+        return self._driver.run(self._core.resend_webhook(job))
+
+    def test_webhook(self, url: str) -> WebhookTry:
+        """Have the service send an invented job to a URL, and tell how that went."""
+        return self._driver.run(self._core.test_webhook(url))
+
+    def webhook_secrets(self) -> list[str]:
+        """What to verify this caller's webhooks with; two while the service changes over."""
+        return self._driver.run(self._core.webhook_secrets())
 
     def generators(self) -> list[Generator]:
         return self._driver.run(self._core.generators())

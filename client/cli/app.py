@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from client.cli import cache, demo, generate, generators, jobs, up
+from client.cli import cache, demo, doctor, generate, generators, jobs, top, up, webhooks
 from client.cli.outcomes import spoken
 
 
@@ -35,3 +35,6 @@ app.command()(jobs.cancel)
 app.command()(jobs.download)
 app.command("generators")(generators.generators)
 app.add_typer(cache.app, name="cache")
+app.add_typer(webhooks.app, name="webhooks")
+app.command()(top.top)
+app.command()(doctor.doctor)

@@ -1,4 +1,4 @@
-"""A service on this machine, for `up` and `demo`: the only place of the client that knows the server side exists."""
+"""A service on this machine, for `up`, `demo` and `doctor`: the client's only place that knows of the server side."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from client.retries import RetryPolicy
 from client.sync import Client
 
 if TYPE_CHECKING:
+    from deploy.doctor import Finding
     from deploy.stack import Stack
     from settings import Settings
 
@@ -72,6 +73,13 @@ def keep_running(settings: Settings) -> Exit:
     from deploy.stack.foreground import run
 
     return Exit.UNREACHABLE if run(settings, say, timeout_s=READY_TIMEOUT_S) else Exit.OK
+
+
+def examined(settings: Settings) -> Iterator[Finding]:
+    """What `orfeas doctor` finds, one after the other."""
+    from deploy.doctor import examine
+
+    return examine(settings)
 
 
 def url_of(settings: Settings) -> str:
