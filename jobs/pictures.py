@@ -5,8 +5,6 @@ It reads headers only, so a bomb of an image costs microseconds; decoding is the
 
 from __future__ import annotations
 
-import io
-import struct
 import warnings
 from dataclasses import dataclass
 
@@ -22,7 +20,8 @@ from PIL import (  # the plug-ins by name: Pillow would otherwise load all of th
     WebPImagePlugin,
 )
 
-from jobs.errors import BadImage, ImageTooLarge
+from jobs.errors import BadImage, ImageTooLarge, JobError
+from jobs.picture_bounds import BoundedReader, check_jpeg, check_tiff
 
 _TAKEN = (
     PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile, WebPImagePlugin.WebPImageFile,
@@ -48,24 +47,8 @@ def open_picture(data: bytes, *, max_megapixels: float) -> Image.Image:
         BadImage: empty, not a picture, a format not taken, or animated.
         ImageTooLarge: more pixels than `max_megapixels` (MAX_IMAGE_MP).
     """
-    if not data:
-        raise BadImage("the image is empty; send the bytes of a PNG, JPEG or WebP file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=PICTURE_FORMATS)
-            _check_size(image.size, max_megapixels)
-            frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
-    except UnidentifiedImageError:
-        raise BadImage(f"not a picture that can be read; formats taken: {', '.join(PICTURE_FORMATS)}") from None
-    except Image.DecompressionBombError:
-        raise ImageTooLarge(
-            f"the picture's header claims far over {max_megapixels:g} megapixels (MAX_IMAGE_MP)"
-        ) from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, OverflowError) as error:
-        raise BadImage(f"the picture is broken: {error}") from None
-    if frames > 1:
-        raise BadImage(f"the picture is animated ({frames} frames); send one frame")
+    image, source = _opened(data, max_megapixels)
+    source.trust()
     return image
 
 
@@ -75,14 +58,47 @@ def check_picture(data: bytes, *, max_megapixels: float) -> PictureHeader:
     Raises:
         BadImage, ImageTooLarge: as `open_picture`.
     """
-    image = open_picture(data, max_megapixels=max_megapixels)
+    image, _ = _opened(data, max_megapixels)
     header = PictureHeader(image.format or "", *image.size)
     if image.format == "PNG":
         try:
             image.verify()
-        except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-            raise BadImage(f"the picture is broken: {error}") from None
+        except Exception as error:
+            raise _broken(error) from None
     return header
+
+
+def _opened(data: bytes, max_megapixels: float) -> tuple[Image.Image, BoundedReader]:
+    if not data:
+        raise BadImage("the image is empty; send the bytes of a PNG, JPEG or WebP file")
+    source = BoundedReader(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            check_tiff(data)
+            image = Image.open(source, formats=PICTURE_FORMATS)
+            _check_size(image.size, max_megapixels)
+            # Not n_frames: that walks through all of them.
+            animated = getattr(image, "is_animated", False) and image.format != "MPO"
+            if image.format in ("JPEG", "MPO"):
+                check_jpeg(data)
+    except UnidentifiedImageError:
+        raise BadImage(f"not a picture that can be read; formats taken: {', '.join(PICTURE_FORMATS)}") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ImageTooLarge(
+            f"the picture claims far over {max_megapixels:g} megapixels (MAX_IMAGE_MP)"
+        ) from None
+    except JobError:
+        raise
+    except Exception as error:  # parsers raise whatever they trip over; for the caller it is one thing
+        raise _broken(error) from None
+    if animated:
+        raise BadImage("the picture is animated; send one frame")
+    return image, source
+
+
+def _broken(error: Exception) -> BadImage:
+    return BadImage(f"the picture is broken: {str(error).strip() or type(error).__name__}")
 
 
 def _check_size(size_px: tuple[int, int], max_megapixels: float) -> None:
