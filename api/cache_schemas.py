@@ -13,6 +13,9 @@ Tier = Literal["local", "shared", "archive"]
 Entries = Annotated[int, Field(strict=True, ge=1, le=10**12)]
 Megabytes = Annotated[float, Field(ge=0.001, le=10**9)]
 
+# A place in a local tier, a time and a key in the shared one, a key in the archive.
+_CURSOR = r"^([0-9]{1,12}|[0-9.e+]{1,32} [0-9a-f]{64}|[0-9a-f]{64})?$"
+
 
 class LocalFigures(BaseModel):
     """One local tier, or several together."""
@@ -107,7 +110,7 @@ class ClearBody(BaseModel):
 class EntriesQuery(BaseModel):
     tier: Tier = "shared"
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    cursor: Annotated[str, Field(max_length=200)] = ""
+    cursor: Annotated[str, Field(pattern=_CURSOR, description="`next_cursor` of the page before")] = ""
 
 
 class EntryPath(BaseModel):
