@@ -48,7 +48,7 @@ def _textured(visual: TextureVisuals, count: int) -> Appearance:
         return Appearance()
     rgb = _unit_factor(factor)
     if texture is None or visual.uv is None or np.shape(visual.uv) != (count, 2):
-        return Appearance(colours=np.tile(np.rint(_to_srgb(np.array(rgb)) * 255).astype(np.uint8), (count, 1)))
+        return Appearance(colours=np.tile(np.rint(to_srgb(np.array(rgb)) * 255).astype(np.uint8), (count, 1)))
     return Appearance(texture=texture, uv=np.asarray(visual.uv, dtype=np.float64), factor=rgb)
 
 
@@ -113,7 +113,7 @@ def tinted(srgb: NDArray[np.floating], factor: tuple[float, float, float]) -> ND
     """Colours times glTF's base colour factor, which is linear (glTF 2.0 §3.9.2)."""
     if factor == (1.0, 1.0, 1.0):
         return srgb
-    return _to_srgb(to_linear(srgb) * np.array(factor, dtype=srgb.dtype))
+    return to_srgb(to_linear(srgb) * np.array(factor, dtype=srgb.dtype))
 
 
 def to_linear(srgb: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -121,6 +121,6 @@ def to_linear(srgb: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
 
-def _to_srgb(linear: NDArray[np.floating]) -> NDArray[np.floating]:
+def to_srgb(linear: NDArray[np.floating]) -> NDArray[np.floating]:
     """IEC 61966-2-1, encoding."""
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055)

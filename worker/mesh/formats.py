@@ -73,14 +73,9 @@ def smooth_normals(vertices: Floats, faces: Ints) -> NDArray[np.float32] | None:
     closed mesh open. The weighting by area keeps large flat faces flat beside a bevel.
     """
     flat = topology.area_vectors(vertices, faces)
-    first, group = topology.merge_by_position(vertices)
-    corners = group[faces].reshape(-1)
-    summed = np.column_stack([np.bincount(corners, np.repeat(flat[:, i], 3), len(first)) for i in range(3)])
-    length = np.linalg.norm(summed, axis=1, keepdims=True)
-    normals = np.where(length > 0, summed / np.where(length > 0, length, 1), (0.0, 0.0, 1.0))
+    normals = topology.vertex_normals(vertices, faces, flat)
+    normals[~normals.any(axis=1)] = (0.0, 0.0, 1.0)  # glTF allows no normal without length
     areas = np.linalg.norm(flat, axis=1)
-    cosines = np.einsum("mci,mi->mc", normals[group[faces]], flat)
+    cosines = np.einsum("mci,mi->mc", normals[faces], flat)
     sharp = (cosines < _SHARP * areas[:, None]) * areas[:, None]
-    if sharp.sum() > _SHARP_SHARE * 3 * areas.sum():
-        return None
-    return normals[group].astype(np.float32)
+    return None if sharp.sum() > _SHARP_SHARE * 3 * areas.sum() else normals.astype(np.float32)

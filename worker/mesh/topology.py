@@ -104,6 +104,19 @@ def area_vectors(vertices: Vertices, faces: Faces) -> Vertices:
     return np.cross(b - a, c - a)
 
 
+def unit_length(vectors: Vertices) -> Vertices:
+    """Vectors (…, 3) scaled to length 1; zero stays zero."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-20)
+
+
+def vertex_normals(vertices: Vertices, faces: Faces, areas: Vertices) -> Vertices:
+    """Normals (n, 3) averaged by area over all faces at a position, so that texture seams do not show."""
+    first, group = merge_by_position(vertices)
+    corners = group[faces].reshape(-1)
+    summed = np.column_stack([np.bincount(corners, np.repeat(areas[:, axis], 3), len(first)) for axis in range(3)])
+    return unit_length(summed)[group]
+
+
 def signed_volume(vertices: Vertices, faces: Faces) -> float:
     """Volume by the divergence theorem; negative where the winding looks inwards, meaningless for an open surface."""
     centred = vertices - vertices.mean(axis=0)
