@@ -5,10 +5,25 @@ Read by gunicorn itself when it starts in this folder; see https://docs.gunicorn
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+from pathlib import Path
 
-_counts = tempfile.mkdtemp(prefix="orfeas-metrics-")
+_NAME = "orfeas-metrics-"
+
+
+def _sweep() -> None:
+    """Removes what servers left behind that were killed: the number in the name was their process."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_NAME}*-*"):
+        number = folder.name.removeprefix(_NAME).partition("-")[0]
+        if number.isdigit() and not Path(f"/proc/{number}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if Path("/proc/self").exists():
+    _sweep()
+_counts = tempfile.mkdtemp(prefix=f"{_NAME}{os.getpid()}-")
 
 # prometheus_client reads it when it is first imported, so not in here.
 raw_env = [f"PROMETHEUS_MULTIPROC_DIR={_counts}"]

@@ -178,6 +178,7 @@ class TryBody(BaseModel):
     duration_ms: int
     status_code: int | None
     error: str | None
+    delivered: bool = Field(description="Whether the receiver answered with 2xx")
 
 
 class WebhookLogBody(BaseModel):
@@ -201,7 +202,6 @@ class WebhookTestForm(BaseModel):
 
 
 class WebhookTestBody(TryBody):
-    delivered: bool = Field(description="Whether the receiver answered with 2xx")
     webhook_id: str
 
 

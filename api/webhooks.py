@@ -28,7 +28,7 @@ from api.services import Services, services
 from api.signatures import Signer
 from jobs.records import Job
 from jobs.requests import MeshResult, RenditionOptions
-from jobs.webhooks import Outbox
+from jobs.webhooks import Outbox, Try
 
 webhooks = APIBlueprint("webhooks", __name__, abp_tags=[Tag(name="webhooks")], abp_responses=problems(503))
 
@@ -50,7 +50,7 @@ def send_test(body: WebhookTestForm) -> dict[str, Any]:
     message_id = new_message_id()
     post = Post(Outbound.of(settings), Signer(settings.webhook_secret))
     tried = post(url, message_id, _invented().model_dump_json().encode(), owner=caller().owner).tried
-    return WebhookTestBody(**asdict(tried), delivered=tried.delivered, webhook_id=message_id).model_dump(mode="json")
+    return WebhookTestBody(**_told(tried), webhook_id=message_id).model_dump(mode="json")
 
 
 @webhooks.get("/api/jobs/<job_id>/webhooks", responses={200: WebhookLogBody, **problems(404, 422)})
@@ -84,8 +84,12 @@ def _log(house: Services, job: Job) -> dict[str, Any]:
         status=found.status if job.webhook_url else None,
         attempts=found.attempts,
         next_attempt_at=found.next_at,
-        tries=[asdict(one) for one in found.tries],  # type: ignore[arg-type]  # pydantic reads them
+        tries=[_told(one) for one in found.tries],  # type: ignore[misc]  # pydantic reads them
     ).model_dump(mode="json")
+
+
+def _told(one: Try) -> dict[str, Any]:
+    return asdict(one) | {"delivered": one.delivered}
 
 
 def _invented() -> JobBody:

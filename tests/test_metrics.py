@@ -189,6 +189,8 @@ def test_openmetrics_is_spoken_to_whoever_asks_for_it(house: House) -> None:
 
 def test_several_gunicorn_processes_tell_the_sum_of_all(redis_url: str, tmp_path: Path) -> None:
     port = free_port()
+    killed_before = tmp_path / "orfeas-metrics-999999999-abc"
+    killed_before.mkdir()
     environment = {
         "PATH": "/usr/bin:/bin", "REDIS_URL": redis_url, "DATA_DIR": str(tmp_path / "data"), "TMPDIR": str(tmp_path),
         "API_PROCESSES": "3", "PYTHONPATH": str(ROOT),
@@ -199,6 +201,7 @@ def test_several_gunicorn_processes_tell_the_sum_of_all(redis_url: str, tmp_path
     try:
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: _answers(f"{url}/health"), 60, f"gunicorn; its log is {tmp_path / 'log'}")
+        assert not killed_before.exists(), "what a killed server left behind is swept"
         for _ in range(30):
             urllib.request.urlopen(f"{url}/api/generators", timeout=10).read()
         seen = [Metrics(urllib.request.urlopen(f"{url}/metrics", timeout=10).read().decode()) for _ in range(6)]
