@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
 import torch
 import trimesh
 from PIL import Image
 from pydantic import Field
 
 from worker.generators.base import GeneratorParams, Progress
-from worker.generators.outline import Outline, outline_of
+from worker.generators.outline import outline_of
 from worker.generators.poisson import solve_inflation
 from worker.generators.sheet import sheet_of
-from worker.generators.solid import Solid, shells
-from worker.generators.texture import bled_colours, planar_texture, textured
+from worker.generators.solid import shells
+from worker.generators.texture import dressed
 from worker.masks import find_mask, working_picture
 
 
@@ -62,9 +61,7 @@ class Inflate:
         front = height.flatten()[sheet.nodes]
         solid = shells(sheet, front, -front)
         progress(0.8, "texture")
-        plane = solid.plane.cpu().numpy().astype(np.float64)
-        visual = planar_texture(bled_colours(picture, mask.coverage), outline.to_pixels(plane))
-        mesh = textured(solid.vertices.cpu().numpy().astype(np.float64), solid.faces.cpu().numpy(), None, visual)
+        mesh = dressed(solid, outline, picture, mask.coverage)
         mesh.metadata |= {"mask_road": mask.road, "mask_confidence": round(mask.confidence, 3)}
         progress(1.0, "done")
         return mesh

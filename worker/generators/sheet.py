@@ -56,6 +56,24 @@ def sheet_of(field: Tensor) -> Sheet:
     return Sheet(torch.cat([inner_points, rim_points]), triangles, rim, nodes, rim_normals)
 
 
+def rectangle(rows: int, columns: int, device: torch.device) -> Sheet:
+    """A whole grid of nodes as one sheet; all of its points count as inner ones.
+
+    Its triangulation alternates in no direction, as the relief on it hides the diagonals.
+    """
+    index = torch.arange(rows * columns, device=device).view(rows, columns)
+    points = torch.stack([index.flatten() % columns, index.flatten() // columns], dim=1).to(torch.float32)
+    top_left, top_right = index[:-1, :-1].flatten(), index[:-1, 1:].flatten()
+    bottom_left, bottom_right = index[1:, :-1].flatten(), index[1:, 1:].flatten()
+    triangles = torch.cat([
+        torch.stack([top_left, bottom_left, bottom_right], dim=1),
+        torch.stack([top_left, bottom_right, top_right], dim=1),
+    ])
+    around = torch.cat([index[:, 0], index[-1, 1:], index[:-1, -1].flip(0), index[0, 1:-1].flip(0)])
+    rim = torch.stack([around, around.roll(-1)], dim=1)
+    return Sheet(points, triangles, rim, index.flatten(), points.new_zeros(0, 2))
+
+
 def _rim(field: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Rim vertices with their outward normals, and for each link to the right and down the index of its vertex."""
     slope_y, slope_x = torch.gradient(field)

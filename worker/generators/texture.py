@@ -12,6 +12,8 @@ from PIL import Image
 from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
+from worker.generators.outline import Outline
+from worker.generators.solid import Solid
 from worker.masks.picture import WorkingPicture
 
 MARGIN_PX = 8  # bled colour kept around the shape, so that mipmaps meet no background
@@ -60,6 +62,21 @@ def material(colours: np.ndarray) -> PBRMaterial:
 def textured(vertices: np.ndarray, faces: np.ndarray, normals: np.ndarray | None, visual: TextureVisuals) -> trimesh.Trimesh:
     """The mesh as it stands: nothing merged, nothing reordered."""
     return trimesh.Trimesh(vertices=vertices, faces=faces, vertex_normals=normals, visual=visual, process=False)
+
+
+def dressed(solid: Solid, outline: Outline, picture: WorkingPicture, coverage: np.ndarray) -> trimesh.Trimesh:
+    """The solid in the picture's colours, as seen from the front."""
+    plane = solid.plane.cpu().numpy().astype(np.float64)
+    visual = planar_texture(bled_colours(picture, coverage), outline.to_pixels(plane))
+    return textured(solid.vertices.cpu().numpy().astype(np.float64), solid.faces.cpu().numpy(), None, visual)
+
+
+def plain(solid: Solid) -> trimesh.Trimesh:
+    """The solid in one light colour, for what shows the picture by its form alone."""
+    place = np.full((len(solid.vertices), 2), 0.5, np.float32)
+    colour = material(np.full((4, 4, 3), PLAIN_WHITE, np.uint8))
+    visual = TextureVisuals(uv=place, material=colour)
+    return textured(solid.vertices.cpu().numpy().astype(np.float64), solid.faces.cpu().numpy(), None, visual)
 
 
 def _surely_inside(coverage: np.ndarray, fringe_px: int) -> np.ndarray:

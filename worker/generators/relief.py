@@ -1,0 +1,124 @@
+"""A generator for photographs: brightness as height over a plate, or a lithophane that shows the picture against light.
+
+It needs no shape; with `cut` the plate takes the outline of the one that is found.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+import trimesh
+from PIL import Image
+from pydantic import Field
+from torch import Tensor
+
+from worker.generators.base import GeneratorParams, Progress
+from worker.generators.outline import Outline, outline_of
+from worker.generators.sheet import Sheet, rectangle, sheet_of
+from worker.generators.solid import walled
+from worker.generators.texture import dressed, plain
+from worker.masks import find_mask, working_picture
+from worker.masks.picture import WorkingPicture
+
+LITHOPHANE_CONTRAST = 20.0  # of the light that passes the thinnest and the thickest place
+
+
+class ReliefParams(GeneratorParams):
+    """What becomes of light and dark."""
+
+    style: Literal["brightness", "lithophane"] = Field("brightness", description="Bright is high, or bright is thin")
+    height: float = Field(0.08, ge=0.002, le=1.0, description="Height of the relief, as a share of the longer side")
+    base: float = Field(0.03, ge=0.002, le=0.5, description="Thickness of the plate below, as a share of the longer side")
+    invert: bool = Field(False, description="Swap light and dark")
+    smoothing: float = Field(0.8, ge=0.0, le=8.0, description="Radius of the blur, in grid cells")
+    resolution: int = Field(288, ge=32, le=1024, description="Grid cells along the longer side")
+    cut: bool = Field(False, description="Cut the plate to the shape in the picture")
+
+
+class Relief:
+    """Luminance → height field over a flat back."""
+
+    name = "relief"
+    title = "Relief: a photograph as a raised plate or a lithophane"
+    revision = "1"
+    needs: tuple[str, ...] = ()
+    Params = ReliefParams
+
+    def __init__(self) -> None:
+        self._device = torch.device("cpu")
+
+    def unavailable_because(self) -> str | None:
+        return None
+
+    def load(self, device: torch.device) -> None:
+        self._device = device
+
+    def generate(self, image: Image.Image, params: ReliefParams, *, seed: int, progress: Progress) -> trimesh.Trimesh:
+        progress(0.0, "outline")
+        picture = working_picture(image)
+        coverage = find_mask(picture, seed=seed).coverage if params.cut else np.ones(picture.shape, np.float32)
+        outline, sheet = self._plate(picture, coverage, params)
+        progress(0.5, "mesh")
+        longest = float((sheet.points.amax(dim=0) - sheet.points.amin(dim=0)).max())
+        raised = relief_heights(self._light(picture, outline, sheet, params), params)
+        front = longest * (params.base + params.height * raised)
+        solid = walled(sheet, front, torch.zeros_like(front))
+        progress(0.8, "texture")
+        if params.style == "lithophane":
+            mesh = plain(solid)
+        else:
+            mesh = dressed(solid, outline, picture, coverage)
+        progress(1.0, "done")
+        return mesh
+
+    def _plate(self, picture: WorkingPicture, coverage: np.ndarray, params: ReliefParams) -> tuple[Outline, Sheet]:
+        """The grid and the flat plate on it: the whole frame, or the shape."""
+        if params.cut:
+            outline = outline_of(coverage, resolution=params.resolution, smoothing=0.7, device=self._device)
+            return outline, sheet_of(outline.field)
+        height, width = picture.shape
+        cell = max(height, width) / params.resolution
+        rows, columns = max(2, round(height / cell) + 1), max(2, round(width / cell) + 1)
+        field = torch.ones(rows, columns, device=self._device)
+        return Outline(field, cell, (-0.5, -0.5)), rectangle(rows, columns, self._device)
+
+    def _light(self, picture: WorkingPicture, outline: Outline, sheet: Sheet, params: ReliefParams) -> Tensor:
+        """Luminance at each point of the sheet, stretched to 0..1: (n,)."""
+        linear = cv2.cvtColor(picture.over_white.astype(np.float32) / 255, cv2.COLOR_RGB2GRAY)
+        tone = linear**2.2 if params.style == "lithophane" else linear
+        if params.smoothing:
+            tone = cv2.GaussianBlur(tone, (0, 0), max(0.3, params.smoothing * outline.cell_px))
+        low, high = np.percentile(tone, (1, 99))
+        tone = np.clip((tone - low) / max(high - low, 1e-6), 0, 1) if high - low > 1e-3 else np.full_like(tone, 0.5)
+        nodes = outline.sample(tone)
+        place = sheet.points.T.flip(0).to(nodes.dtype)  # row, column
+        return bilinear(nodes, place[0], place[1])
+
+
+def relief_heights(light: Tensor, params: ReliefParams) -> Tensor:
+    """Height in 0..1 over the base for light in 0..1.
+
+    A lithophane's thickness follows Beer–Lambert: light that falls off by e^(−μt) shall be proportional to the
+    picture's, between 1 and 1/`LITHOPHANE_CONTRAST`.
+    """
+    light = 1 - light if params.invert else light
+    if params.style == "brightness":
+        return light
+    least = 1 / LITHOPHANE_CONTRAST
+    return -torch.log(least + (1 - least) * light) / math.log(LITHOPHANE_CONTRAST)
+
+
+def bilinear(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """`values` (height, width) at places given in nodes, (n,) each; beyond the edge the nearest holds."""
+    height, width = values.shape
+    row, column = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+    top, left = row.floor().long().clamp(max=max(height - 2, 0)), column.floor().long().clamp(max=max(width - 2, 0))
+    down, across = row - top, column - left
+    bottom, right = (top + 1).clamp(max=height - 1), (left + 1).clamp(max=width - 1)
+    upper = torch.lerp(values[top, left], values[top, right], across)
+    lower = torch.lerp(values[bottom, left], values[bottom, right], across)
+    return torch.lerp(upper, lower, down)
