@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationInfo, field_validator
 
 Tier = Literal["local", "shared", "archive"]
 # Bounds far from any sensible value, so that no figure that is made of them divides by zero or overflows.
 Entries = Annotated[int, Field(strict=True, ge=1, le=10**12)]
 Megabytes = Annotated[float, Field(ge=0.001, le=10**9)]
 
-# A place in a local tier, a time and a key in the shared one, a key in the archive.
-_CURSOR = r"^([0-9]{1,12}|[0-9.e+]{1,32} [0-9a-f]{64}|[0-9a-f]{64})?$"
+_CURSORS: dict[Tier, re.Pattern[str]] = {
+    "local": re.compile(r"[0-9]{1,12}"),  # a place
+    "shared": re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?(e[+-]?[0-9]{1,3})? [0-9a-f]{64}"),  # a score and a key
+    "archive": re.compile(r"[0-9a-f]{64}"),  # a key
+}
 
 
 class LocalFigures(BaseModel):
@@ -110,7 +114,14 @@ class ClearBody(BaseModel):
 class EntriesQuery(BaseModel):
     tier: Tier = "shared"
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    cursor: Annotated[str, Field(pattern=_CURSOR, description="`next_cursor` of the page before")] = ""
+    cursor: Annotated[str, Field(max_length=200, description="`next_cursor` of the page before")] = ""
+
+    @field_validator("cursor")
+    @classmethod
+    def _is_of_the_tier(cls, cursor: str, told: ValidationInfo) -> str:
+        if cursor and not _CURSORS[told.data.get("tier", "shared")].fullmatch(cursor):
+            raise ValueError("is no `next_cursor` of this tier")
+        return cursor
 
 
 class EntryPath(BaseModel):
