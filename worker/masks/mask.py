@@ -59,6 +59,6 @@ def _candidates(picture: WorkingPicture, road: RoadChoice, peak: float, seed: in
         if found:
             yield Mask(found.coverage, "border", found.confidence)
     if road in ("auto", "grabcut"):
-        found = mask_by_grabcut(picture, seed=seed, least_confidence=0.3 if road == "auto" else 0.0)
+        found = mask_by_grabcut(picture, seed=seed, least_confidence=0.5 if road == "auto" else 0.0)
         if found:
             yield Mask(found.coverage, "grabcut", found.confidence)
