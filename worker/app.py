@@ -19,6 +19,7 @@ import logs
 from jobs.broker import Sender, broker_settings
 from jobs.records import QUEUES
 from settings import Settings
+from worker.drain import set_signal_aside
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ def build_process(**_: object) -> None:
     A child that cannot be built would live on without working, so the whole worker ends: whoever supervises it sees
     it fall, with the reason in its log.
     """
+    set_signal_aside()
     try:
         process()
     except Exception:

@@ -22,6 +22,12 @@ WIND_DOWN_S = 2.0  # for the parent to end after its children
 _LOOK_S = 0.05
 
 
+def set_signal_aside() -> None:
+    """Call it before any other thread of the process starts, those of numpy and torch included: each inherits that
+    SIGTERM is not for it, and a single one that does not would end the process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
 class Drain:
     """Waits for SIGTERM in a thread of its own, so that work which never returns to Python cannot hold it up."""
 
@@ -41,8 +47,7 @@ class Drain:
         self._pause = pause
 
     def listen(self) -> None:
-        """Call it in the main thread before others start: they inherit that the signal is left to this one."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        """Starts to wait for the signal, which `set_signal_aside` must have made free for this thread."""
         threading.Thread(target=self._wait_for_signal, name="drain", daemon=True).start()
 
     def drain(self) -> None:

@@ -71,7 +71,7 @@ class Process:
         self._heartbeat_s = settings.heartbeat_s
 
     def start(self) -> None:
-        """Starts the heartbeat and the watch; both wait for a Redis that is not there yet. Call it in the main thread."""
+        """Starts the heartbeat and the watch; both wait for a Redis that is not there yet."""
         self._drain.listen()
         self._thread("pulse", lambda: self._pulse.run(self._stop, every_s=self._heartbeat_s))
         self._agent.start_reader()

@@ -30,7 +30,7 @@ START_LIMIT_S = 60.0
 END_LIMIT_S = 60.0
 
 # Short, so that tests are; the defaults' own bounds are proved in tests/faults/test_takeover.py.
-QUICK = {"heartbeat_s": 0.5, "heartbeat_timeout_s": 4.0, "job_time_limit_s": 120.0, "stop_grace_s": 5.0}
+QUICK = {"heartbeat_s": 0.5, "heartbeat_timeout_s": 4.0, "job_time_limit_s": 120.0, "stop_grace_s": 8.0}
 
 
 class Fleet:
@@ -102,6 +102,10 @@ class Fleet:
         """The program to which a child process belongs."""
         return next(one for one in self.running.values() if pid in {child.pid for child in one.children()})
 
+    def busy(self) -> bool:
+        """Whether any claim is held by a worker, as the store sees it."""
+        return any(self.store.redis.scan_iter(f"{self.store.prefix}:owns:*"))
+
     def show_logs(self) -> None:
         for one in self.running.values():
             print(f"--- {one.name}\n{one.tail()}")
@@ -154,6 +158,11 @@ class Fleet:
         """How often the run was `begun` and `finished`."""
         notes = (self.lab / "runs").read_text().splitlines() if (self.lab / "runs").exists() else []
         return Counter(note.split()[1] for note in notes if note.split()[0] == name)
+
+    def runner_of(self, name: str) -> Running:
+        """The worker on which the run began last."""
+        notes = [note.split() for note in (self.lab / "runs").read_text().splitlines()]
+        return self.whose(int(next(pid for which, _what, pid in reversed(notes) if which == name)))
 
     def wait_until_begun(self, name: str, limit_s: float = 30.0) -> None:
         wait_until(lambda: self.runs(name)["begun"], limit_s, f"{name} to begin")
