@@ -6,6 +6,7 @@ It neither finds the object in the picture nor scales it; a generator does that.
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 
 import numpy as np
@@ -50,7 +51,7 @@ def decode(data: bytes, *, max_megapixels: float, working_px: int | None = None)
         raise
     except Exception as error:  # decoders raise whatever their parsers trip over; for the caller it is one thing
         reason = str(error).strip() or type(error).__name__
-        raise BadImage(f"the picture is cut off or damaged and cannot be decoded: {reason}; send the whole file") from error
+        raise BadImage(f"the picture is cut off or damaged and cannot be decoded: {reason}; send it whole") from error
 
 
 def _to_rgba(image: Image.Image) -> Image.Image:
@@ -89,7 +90,7 @@ def _sample_range(image: Image.Image, low: float, high: float) -> tuple[float, f
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """Colours by the embedded profile; a profile that is broken or of another colour space is ignored, as browsers do."""
+    """Colours by the embedded profile; one that is broken or of another colour space is ignored, as browsers do."""
     profile = _embedded_profile(image)
     if profile is None:
         return image
@@ -114,12 +115,26 @@ def _embedded_profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
         return None
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(blob))
-        space, name = profile.profile.xcolor_space.strip(), ImageCms.getProfileDescription(profile)
+        space = profile.profile.xcolor_space.strip()
     except (ImageCms.PyCMSError, OSError, ValueError):
         return None
-    if space != _PROFILE_SPACE[image.mode] or name.startswith("sRGB"):
+    if space != _PROFILE_SPACE[image.mode] or _is_named_srgb(blob):
         return None
     return profile
+
+
+def _is_named_srgb(profile: bytes) -> bool:
+    """Whether its description (ICC.1:2022 §7.3, §9.2.41) speaks of sRGB.
+
+    Not asked of Little CMS, which believes the lengths that a text claims: 600 bytes may take hundreds of megabytes.
+    """
+    (tags,) = struct.unpack_from(">I", profile, 128)
+    table = profile[132 : 132 + 12 * min(tags, 100)]
+    for name, offset, size in struct.iter_unpack(">4sII", table[: len(table) // 12 * 12]):
+        if name == b"desc":
+            words = profile[offset : offset + min(size, 1000)]
+            return b"sRGB" in words or "sRGB".encode("utf-16-be") in words
+    return False
 
 
 def _orientation(image: Image.Image) -> int:
