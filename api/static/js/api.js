@@ -1,0 +1,93 @@
+// Talks to the service: adds the visitor's key, turns problem documents into errors that people can read.
+
+const KEY = "orfeas.key";
+export const keyEvents = new EventTarget();
+
+export class ApiError extends Error {
+  constructor({ status, code, detail, retryable = false, errors = [], retryAfterS = null }) {
+    super(detail);
+    Object.assign(this, { status, code, retryable, errors, retryAfterS });
+  }
+}
+
+export const currentKey = () => localStorage.getItem(KEY) ?? "";
+
+export function rememberKey(key) {
+  if (key) localStorage.setItem(KEY, key);
+  else localStorage.removeItem(KEY);
+  keyEvents.dispatchEvent(new Event("changed"));
+}
+
+/**
+ * One request; answers the Response when it is good.
+ * @throws {ApiError}
+ */
+export async function call(path, options = {}) {
+  const headers = new Headers(options.headers);
+  if (currentKey()) headers.set("Authorization", `Bearer ${currentKey()}`);
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError({ status: 0, code: "unreachable", detail: "the service does not answer", retryable: true });
+  }
+  if (response.ok) return response;
+  const error = await errorFrom(response);
+  if (error.status === 401) keyEvents.dispatchEvent(new Event("needed"));
+  throw error;
+}
+
+async function errorFrom(response) {
+  const body = await response.json().catch(() => ({}));
+  const retryAfterS = Number(response.headers.get("Retry-After")) || null;
+  const code = body.code ?? `http_${response.status}`;
+  return new ApiError({
+    status: response.status, code, detail: body.detail ?? response.statusText, retryable: body.retryable ?? false,
+    errors: body.errors ?? [], retryAfterS,
+  });
+}
+
+const json = async (path, options) => (await call(path, options)).json();
+const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value ?? false)).toString();
+
+export const api = {
+  generators: async () => (await json("/api/generators")).generators,
+  job: (id) => json(`/api/jobs/${id}`),
+  jobs: (limit, cursor) => json(`/api/jobs?${query({ limit, cursor })}`),
+  cancel: (id) => json(`/api/jobs/${id}`, { method: "DELETE" }),
+  health: () => json("/health"),
+  cacheStats: () => json("/api/cache/stats"),
+  cacheConfig: () => json("/api/cache/config"),
+  setCacheConfig: (limits) => json("/api/cache/config", {
+    method: "POST", body: JSON.stringify(limits), headers: { "Content-Type": "application/json" },
+  }),
+  clearCache: (tier) => json(`/api/cache/clear?${query({ tier })}`, { method: "POST" }),
+  cacheEntries: (limit, cursor) => json(`/api/cache/entries?${query({ limit, cursor })}`),
+  deleteEntry: (key) => call(`/api/cache/entries/${key}`, { method: "DELETE" }),
+
+  /** @param {Blob} picture · @param {Record<string, string|number|boolean>} fields */
+  async submit(picture, name, fields, { anew = false } = {}) {
+    const form = new FormData();
+    for (const [field, value] of Object.entries(fields)) if (value !== null && value !== "") form.set(field, value);
+    form.set("image", picture, name);
+    const headers = { "Idempotency-Key": token() };
+    if (anew) headers["Cache-Control"] = "no-cache";
+    return json("/api/jobs", { method: "POST", body: form, headers });
+  },
+
+  /** The mesh as GLB with y up, as the viewer wants it. */
+  async meshToShow(job, mostFaces) {
+    const up = job.options.up_axis && job.options.up_axis !== "y" ? "y" : null;
+    const target = job.result.faces > mostFaces ? mostFaces : null;
+    const asked = query({ up_axis: up, target_faces: target });
+    return (await call(`/api/jobs/${job.id}/model.glb${asked && `?${asked}`}`)).arrayBuffer();
+  },
+  file: async (path) => (await call(path)).blob(),
+  modelPath: (id, format, options) => `/api/jobs/${id}/model.${format}?${query(options)}`,
+};
+
+/** For a safe repeat of one submission; crypto.randomUUID exists on secure origins only. */
+function token() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16).padStart(8, "0")).join("");
+}

@@ -1,0 +1,36 @@
+// What a finished mesh is, and where it came from, as small pieces of the page.
+
+import { el, icon } from "./dom.js";
+import { bytes, count, isHit, millimetres, seconds, served, volume } from "./words.js";
+
+/** Tiles with the measures of a job's result. */
+export function facts(result) {
+  const size = result.size_mm.map((side) => millimetres(side).replace(" mm", "")).join(" × ");
+  return [
+    tile("Size", `${size} mm`),
+    tile("Volume", result.volume_mm3 === null ? "open surface" : volume(result.volume_mm3)),
+    tile("Faces", count(result.faces), `${count(result.vertices)} vertices`),
+    result.watertight
+      ? tile("Watertight", "Yes", "ready to print", "good")
+      : tile("Watertight", "No", "a slicer may have to close it", "poor"),
+    tile("File", bytes(result.size_bytes), result.format.toUpperCase()),
+  ];
+}
+
+function tile(name, value, rest = "", kind = "") {
+  return el("div", { class: `fact ${kind}`.trim() }, el("dt", {}, name),
+    el("dd", {}, kind && icon(kind === "good" ? "check" : "warning"), value, rest && el("small", {}, rest)));
+}
+
+/** One line: how it was served, how long that took, and what it saved. */
+export function origin(job, savedS) {
+  const { badge, text } = served(job.cache);
+  const took = job.timings.total_s === undefined ? "" : ` in ${seconds(job.timings.total_s)}`;
+  const made = job.cache === "MISS" && job.timings.generate_s
+    ? `, of which ${seconds(job.timings.generate_s)} generating` : "";
+  return [
+    el("span", { class: isHit(job.cache) ? "badge hit" : "badge", title: job.cache }, isHit(job.cache) && icon("bolt"), badge),
+    el("span", {}, ` ${isHit(job.cache) ? "Served" : "It was"} ${text}${took}${made}.`),
+    isHit(job.cache) && savedS ? el("strong", { class: "saved" }, ` Saved ${seconds(savedS)} of generation.`) : null,
+  ].filter(Boolean);
+}
