@@ -1,0 +1,105 @@
+"""What has outlived its setting goes; nothing in Redis grows without bound; what waits or runs stays."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from cache import MISSING
+from cache.archive import Archive
+from jobs.janitor import Janitor, Shelf
+from jobs.store import JobStore, StoreLimits
+from tests.cache_keys import key
+from tests.job_fleet import a_submission, claimed, finish, submitted
+
+DAY_S = 86400
+
+
+@pytest.fixture
+def store(text_redis: Redis) -> JobStore:
+    return JobStore(text_redis, StoreLimits(queue_limit=100))
+
+
+def keeps(store: JobStore, jobs: int = 1000, *shelves: Shelf) -> Janitor:
+    return Janitor(store, shelves, jobs_kept=jobs)
+
+
+def test_ten_thousand_jobs_leave_no_more_behind_than_is_kept(store: JobStore) -> None:
+    janitor = keeps(store, 200)
+    rounds, jobs = 10, 1000
+    sizes, memory = [], []
+    for number in range(rounds):
+        for picture in range(jobs // 10):
+            # One generation, joined by four, under a key of its own each; five more are answered from the caches.
+            for _ in range(5):
+                store.submit(a_submission(f"{number:02x}{picture:02x}", idempotency=None, owner=f"owner-{picture % 3}"))
+            finish(store, claimed(store, f"{number:02x}{picture:02x}"))
+            for _ in range(5):
+                store.submit(a_submission("f", found="rendition", cache="HIT-L2", result={}))
+        janitor.clean_jobs()
+        sizes.append(store.redis.dbsize())
+        memory.append(store.redis.info("memory")["used_memory_dataset"])
+    assert store.redis.hget(f"{store.prefix}:counters", "submitted") == str(rounds * jobs)
+    assert max(sizes) <= 200 + 30
+    assert sizes[-1] == sizes[1]
+    assert store.redis.zcard(f"{store.prefix}:jobs") == 200
+    assert store.redis.xlen(f"{store.prefix}:changes") < 10_500
+    assert memory[-1] < memory[4] * 1.1, "flat once the stream of changes is full"
+
+
+def test_of_the_ended_jobs_the_oldest_go_first_and_the_others_stay(store: JobStore) -> None:
+    waits = submitted(store, "a")
+    ids = []
+    for picture in "bcde":
+        ids.append(submitted(store, picture, owner="ada"))
+        finish(store, claimed(store, picture))
+    assert keeps(store, 3).clean_jobs() == 1, "five are there, one may go, the oldest waits"
+    assert [store.job(one) is None for one in ids] == [True, False, False, False]
+    assert store.job(waits) is not None
+    assert [job.id for job in store.newest(owner="ada")] == ids[:0:-1]
+
+
+def test_an_upload_that_is_needed_again_is_young_again(tmp_path: Path, store: JobStore) -> None:
+    inputs = Archive.open(str(tmp_path), prefix="inputs")
+    for name in ("old", "used"):
+        inputs.put(key(name), b"picture", {})
+        (path,) = (tmp_path / "inputs").rglob(key(name))
+        week_ago = time.time() - 8 * DAY_S
+        os.utime(path, (week_ago, week_ago))
+    inputs.replace(key("used"), b"picture", {})  # as the intake does with every submission
+    assert keeps(store, 10, Shelf(inputs, 7 * DAY_S)).clean_files() == 1
+    assert inputs.get(key("old")) is MISSING
+    assert inputs.get(key("used")) is not MISSING
+
+
+def test_a_retention_of_nothing_keeps_for_ever(tmp_path: Path, store: JobStore) -> None:
+    results = Archive.open(str(tmp_path))
+    results.put(key("a"), b"mesh", {})
+    (path,) = (tmp_path / "results").rglob(key("a"))
+    os.utime(path, (0, 0))
+    keeps(store, 10, Shelf(results, 0)).round()
+    assert results.get(key("a")) is not MISSING
+
+
+def test_what_one_process_did_lately_no_other_does_again(tmp_path: Path, store: JobStore) -> None:
+    inputs = Archive.open(str(tmp_path), prefix="inputs")
+    keeps(store, 10, Shelf(inputs, DAY_S)).round()
+    inputs.put(key("a"), b"picture", {})
+    (path,) = (tmp_path / "inputs").rglob(key("a"))
+    os.utime(path, (0, 0))
+    other = keeps(store, 10, Shelf(inputs, DAY_S))
+    other.round()
+    assert inputs.get(key("a")) is not MISSING
+    store.redis.delete(f"{store.prefix}:janitor:files")
+    other.round()
+    assert inputs.get(key("a")) is MISSING
+
+
+def test_a_redis_that_is_away_does_not_end_the_janitor() -> None:
+    rounds = iter([False, False, True])
+    keeps(JobStore(Redis(port=1, retry=None))).run(threading.Event(), pause=lambda _: next(rounds))
