@@ -24,7 +24,7 @@ class ExtrudeParams(GeneratorParams):
     """How thick the plate is and how its edge is broken."""
 
     depth: float = Field(0.15, ge=0.005, le=2.0, description="Thickness, as a share of the longer side")
-    bevel: float = Field(0.25, ge=0.0, le=0.5, description="Width of the bevel, as a share of the thickness")
+    bevel: float = Field(0.25, ge=0.0, le=0.48, description="Width of the bevel, as a share of the thickness")
     edge: Literal["round", "chamfer"] = Field("round", description="Form of the bevel")
     resolution: int = Field(288, ge=32, le=1024, description="Grid cells along the longer side of the shape")
     mask: Literal["auto", "alpha", "border", "grabcut", "frame"] = Field("auto", description="How the shape is found")
