@@ -6,9 +6,14 @@ Modules log through the standard library; only the composition roots call `confi
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 # Their own lines say what ours say better, or what nobody reads.
 _QUIET = {
@@ -49,6 +54,12 @@ def configure(*, as_json: bool, level: str = "INFO") -> None:
     root.setLevel(level)
     for name, quiet_level in _QUIET.items():
         logging.getLogger(name).setLevel(quiet_level)
+
+
+def _keep_to_one_line(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Nobody writes a second line, or colours, by what stands in a URL; JSON escapes by itself."""
+    event["event"] = _CONTROLS.sub(lambda found: repr(found[0])[1:-1], str(event.get("event", "")))
+    return event
 
 
 bind = structlog.contextvars.bind_contextvars
