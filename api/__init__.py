@@ -14,6 +14,7 @@ from api.document import document
 from api.errors import invalid, register_error_handlers
 from api.events import events
 from api.health import health
+from api.incoming_json import JsonProvider
 from api.jobs import jobs
 from api.limits import limit_rates
 from api.metrics import measure_requests, metrics
@@ -45,6 +46,7 @@ def create_app(services: Services) -> Flask:
         static_folder=None,  # the pages serve their own files, which need no key
     )
     app.openapi_version = "3.1.0"
+    app.json = JsonProvider(app)
     app.extensions["orfeas"] = services
     # Base64 in JSON takes four bytes for three; the intake checks the picture itself.
     app.config["MAX_CONTENT_LENGTH"] = int(services.settings.max_upload_mb * 2**20 * 4 / 3) + _FORM_OVERHEAD_BYTES

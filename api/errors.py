@@ -152,6 +152,8 @@ def _http(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
+    if type(error).__module__ == "gunicorn.http.errors":  # by name, for other servers may serve this app too
+        return Problem(400, "bad_request", f"the body is not as its headers say: {error}").response()
     log.exception("unexpected error", exc_info=error)
     detail = f"something went wrong here; the operator finds it in the log under request {g.get('request_id', '-')}"
     return Problem(500, "internal_error", detail, retryable=True).response()

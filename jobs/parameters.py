@@ -44,7 +44,7 @@ def _understood(value: Any, form: Mapping[str, Any], schema: Mapping[str, Any]) 
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of a hundred thousand brackets
         return value
 
 
