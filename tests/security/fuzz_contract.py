@@ -1,6 +1,6 @@
 """Schemathesis against the served document: every operation, boundary values, random bodies, chains of links.
 
-    python -m tests.security.fuzz_contract 150    # random, about 5000 cases and more
+python -m tests.security.fuzz_contract 150    # random, about 5000 cases and more
 """
 
 from __future__ import annotations

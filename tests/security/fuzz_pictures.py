@@ -1,6 +1,6 @@
 """Spoiled pictures through both ends of the service: what the API checks, and what a worker decodes.
 
-    python -m tests.security.fuzz_pictures 10000    # seeds 0 to 9999
+python -m tests.security.fuzz_pictures 10000    # seeds 0 to 9999
 """
 
 from __future__ import annotations
