@@ -46,7 +46,9 @@ FAULTS: dict[str, dict[str, str]] = {
         'orfeas_queue_wait_seconds_bucket{queue="generate", le="600.0", instance="a"}': "0x240",
         'orfeas_queue_wait_seconds_bucket{queue="generate", le="1800.0", instance="a"}': "0+1x240",
     },
-    "OrfeasSlowGenerations": {'orfeas_generation_seconds_sum{generator="inflate", instance="a"}': "0+2x190 1380+1000x50"},
+    "OrfeasSlowGenerations": {
+        'orfeas_generation_seconds_sum{generator="inflate", instance="a"}': "0+2x190 1380+1000x50",
+    },
     "OrfeasJobsFailing": {'orfeas_job_failures_total{code="timeout", instance="a"}': "0+1x240"},
     "OrfeasPoison": {'orfeas_job_failures_total{code="poison", instance="a"}': "0x200 1x40"},
     "OrfeasStorageFailing": {'orfeas_job_failures_total{code="storage_failed", instance="a"}': "0x230 1x10"},
