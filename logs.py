@@ -39,6 +39,7 @@ def configure(*, as_json: bool, level: str = "INFO") -> None:
         [_TRACEBACKS, structlog.processors.JSONRenderer()]
         if as_json
         else [
+            _keep_to_one_line,
             structlog.dev.ConsoleRenderer(
                 colors=False, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
             )
