@@ -42,7 +42,7 @@ def configure(*, as_json: bool, level: str = "INFO") -> None:
             _keep_to_one_line,
             structlog.dev.ConsoleRenderer(
                 colors=False, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
-            )
+            ),
         ]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
