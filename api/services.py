@@ -88,7 +88,7 @@ def follow_fleet(house: Services) -> None:
     agent.start_reader()
 
 
-def connect(url: str, *, answer_s: float = 0.7) -> Redis:
+def connect(url: str, *, answer_s: float = 0.5) -> Redis:
     """A client that gives up soon: a caller hears 503 within a second, whatever Redis does."""
     return Redis.from_url(
         url,
