@@ -8,8 +8,10 @@ from flask_openapi import Info, OpenAPI
 from api.access import follow_requests
 from api.auth import identify_callers, require_keys
 from api.batch import batch
+from api.browsers import keep_websites_out
 from api.cache_admin import cache_admin
 from api.catalogue import catalogue
+from api.docs import pages
 from api.document import document
 from api.errors import invalid, register_error_handlers
 from api.events import events
@@ -18,7 +20,6 @@ from api.incoming_json import JsonProvider
 from api.jobs import jobs
 from api.limits import limit_rates
 from api.metrics import measure_requests, metrics
-from api.pages import pages
 from api.results import results
 from api.schemas import ProblemBody
 from api.services import Services
@@ -31,6 +32,7 @@ _SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",  # pages set their own
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
@@ -54,6 +56,7 @@ def create_app(services: Services) -> Flask:
     app.after_request(_add_safe_headers)
     follow_requests(app)
     measure_requests(app)
+    keep_websites_out(app, services.settings)
     # In this order: guesses at keys are counted as well.
     identify_callers(app, services.settings)
     limit_rates(app, services.settings)

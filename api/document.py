@@ -15,14 +15,14 @@ from flask_openapi import OpenAPI
 
 from api import document_examples as examples
 from api import document_parts as parts
-from api.auth import ADMIN_BLUEPRINTS, PUBLIC_BLUEPRINTS
+from api.auth import PUBLIC_BLUEPRINTS
 from api.problems import problems
 from settings import Settings
 
 Operation = dict[str, Any]
 
 _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
-_HIDDEN = frozenset({"pages.read_file", "pages.read_icon", "static"})  # files of pages, not calls
+_HIDDEN = frozenset({"pages.read_file", "pages.read_icon", "pages.read_docs_file"})  # files of pages, not calls
 _METHODS = ("get", "post", "delete", "put", "patch")
 
 
@@ -68,7 +68,7 @@ def _completed(declared: Operation | None, app: Flask, path: str, endpoint: str)
     if blueprint in PUBLIC_BLUEPRINTS:
         operation["security"] = []
     else:
-        for status in ("401", "429", *(["403"] if blueprint in ADMIN_BLUEPRINTS else [])):
+        for status in ("401", "403", "429"):
             responses[status] = {"$ref": f"#/components/responses/{status}"}
     names = ("X-Request-ID", *parts.REQUEST_HEADERS.get(name, ()))
     given = operation.setdefault("parameters", [])

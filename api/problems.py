@@ -9,7 +9,7 @@ from api.errors import PROBLEM_JSON
 _WORDS = {
     400: "The picture or the body cannot be read",
     401: "No key was given, or an unknown one",
-    403: "The key may not do this",
+    403: "The key may not do this; or, without keys, another website asks",
     404: "Unknown, or forgotten",
     409: "Not in this state",
     410: "Kept no longer",
