@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from cache.errors import ArchiveUnavailable
 from jobs.errors import NoSurface
 from jobs.store import JobStore
-from tests.job_fleet import a_request, claimed, submitted
+from tests.job_fleet import claimed, submitted
 from worker.attending import Attending, Reporter
 from worker.drain import HEAR_S, WIND_DOWN_S, Drain
 from worker.keeping import keep_patiently

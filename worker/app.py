@@ -13,13 +13,20 @@ from typing import Any
 
 from billiard import active_children, current_process
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_shutting_down
+from celery.signals import (
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
 
 import logs
 from jobs.broker import Sender, broker_settings
 from jobs.records import QUEUES
 from settings import Settings
 from worker.drain import set_signal_aside
+from worker.guard import Guard, Ticks
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +58,19 @@ app.conf.update(
 _process: Any = None
 # Children inherit it. Not host and process id: two containers may share both.
 _PARENT = secrets.token_hex(8)
+_TICKS = Ticks()
 
 
 @setup_logging.connect
 def configure_logs(**_: object) -> None:
     """Instead of Celery's own formats: the same lines as everywhere."""
     logs.configure(as_json=settings.log_format == "json", level=settings.log_level)
+
+
+@worker_init.connect
+def guard_children(**_: object) -> None:
+    """The fleet takes over from a silent child after HEARTBEAT_TIMEOUT_S; after three times that it is ended."""
+    Guard(_TICKS, patience_s=3 * settings.heartbeat_timeout_s).start(active_children)
 
 
 @worker_process_init.connect
@@ -67,6 +81,7 @@ def build_process(**_: object) -> None:
     it fall, with the reason in its log.
     """
     set_signal_aside()
+    _TICKS.tick(_index(), 0)
     try:
         process()
     except Exception:
@@ -97,6 +112,7 @@ def process() -> Any:
 
         _process = Process(settings, Sender(app), queue=_queue(), slot=_slot())
         _process.start()
+        _TICKS.start(_index())
     return _process
 
 
@@ -108,4 +124,8 @@ def _queue() -> str:
 
 def _slot() -> str:
     """This child's place: the successor of a killed child sits in the same one."""
-    return f"{_PARENT}:{getattr(current_process(), 'index', 0)}"
+    return f"{_PARENT}:{_index()}"
+
+
+def _index() -> int:
+    return getattr(current_process(), "index", 0)

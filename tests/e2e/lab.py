@@ -7,6 +7,7 @@ from the test, usually its last; the next worker passes.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
@@ -28,7 +29,7 @@ STEP_S = 0.05
 class LabParams(GeneratorParams):
     name: str = Field("", description="Tells one run from another")
     seconds: float = Field(0.0, ge=0, description="How long it takes")
-    goes: Literal["well", "deaf", "hung", "deadly", "out_of_memory", "wrong", "refused"] = "well"
+    goes: Literal["well", "deaf", "hung", "frozen", "deadly", "out_of_memory", "wrong", "refused"] = "well"
     pause_at: Literal["", "generate", "state", "render"] = ""
     subdivisions: int = Field(0, ge=0, le=6, description="Makes the mesh larger")
 
@@ -70,6 +71,8 @@ class Lab:
             os.kill(os.getpid(), signal.SIGKILL)
         if goes == "hung":
             time.sleep(3600)
+        if goes == "frozen":  # native code that never gives the interpreter's lock back
+            ctypes.PyDLL(None).sleep(3600)
         if goes == "out_of_memory":
             raise OutOfMemory("the device's memory did not suffice")
         if goes == "wrong":

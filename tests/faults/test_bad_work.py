@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from kombu import Connection
 
@@ -43,6 +44,18 @@ def test_a_hung_model_is_ended_by_the_limit_and_its_worker_is_usable_again(fleet
     for number in range(4):
         fleet.succeeded(fleet.submit(f"after-hung-{number}"))
     fleet.assert_nothing_left()
+
+
+def test_native_code_that_stands_still_costs_nobody_their_worker_for_long(fleet: Fleet) -> None:
+    """No thread of such a process runs any more: no heartbeat, no time limit, no signal handler."""
+    stuck = fleet.submit("stuck", goes="frozen")
+    job = fleet.ended(stuck, limit_s=90)
+    assert (job["status"], job["error"]["code"], job["attempts"]) == ("failed", "poison", 3)
+    pids = {line.split()[2] for line in (fleet.lab / "runs").read_text().splitlines() if line.startswith("stuck ")}
+    wait_until(lambda: not any(psutil.pid_exists(int(pid)) for pid in pids), 40, "the stuck processes to be ended")
+    wait_until(lambda: fleet.process_of("generate1") and fleet.process_of("generate2"), 30, "both workers to be back")
+    for number in range(4):
+        fleet.succeeded(fleet.submit(f"after-stuck-{number}"))
 
 
 def test_out_of_memory_is_tried_again_and_says_so(fleet: Fleet) -> None:

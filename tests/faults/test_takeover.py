@@ -14,11 +14,11 @@ from tests.servers import wait_until
 
 # With the default HEARTBEAT_S=2 and HEARTBEAT_TIMEOUT_S=10: at most this long after the kill the work runs elsewhere.
 TAKEOVER_S = 15.0
-LOST_HOST = ["child", "parent", "group"]
+# The child alone (a segfault, the kernel's out-of-memory killer), its parent, or the whole host.
+LOST = ["child", "parent", "group"]
 
 
 def kill(fleet: Fleet, victim: Running, how: str) -> None:
-    """The child alone (a segfault, the kernel's out-of-memory killer), its parent, or the whole host."""
     if how == "child":
         victim.signal_children(signal.SIGKILL)
     elif how == "parent":
@@ -28,23 +28,27 @@ def kill(fleet: Fleet, victim: Running, how: str) -> None:
         victim.kill_group()
 
 
-def restore(fleet: Fleet, victim: Running) -> None:
-    """What a supervisor would do, once the test has seen that others do not need it."""
-    if not victim.alive:
-        fleet.launch(victim.name)
-    fleet.wait_for(victim.name)
+@pytest.fixture
+def restored(fleet: Fleet) -> Iterator[None]:
+    """What a supervisor does; the tests have seen before that others do not need it."""
+    for name in ("generate1", "generate2"):
+        if not fleet.running[name].alive:
+            fleet.launch(name)
+        fleet.wait_for(name)
+    yield
+    fleet.assert_nothing_left()
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def patient_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """The heartbeats that are the defaults, since the bound stands in the documents."""
     with Fleet(tmp_path_factory.mktemp("fleet"), heartbeat_s=2.0, heartbeat_timeout_s=10.0) as fleet:
-        yield fleet.start("api", "generate1", "generate2", "render")
+        yield fleet.start("api", "generate1", "generate2", "generate3", "generate4")
 
 
-@pytest.mark.parametrize("how", LOST_HOST)
-def test_worker_killed_in_generate_is_taken_over(fleet: Fleet, how: str) -> None:
-    name = f"generate-{how}"
+@pytest.mark.parametrize("how", LOST)
+def test_worker_killed_in_generate_is_taken_over(patient_fleet: Fleet, how: str) -> None:
+    fleet, name = patient_fleet, f"generate-{how}"
     job_id = fleet.submit(name, pause_at="generate")
     victim = fleet.whose(fleet.paused(name, "generate"))
     killed_at = time.monotonic()
@@ -55,11 +59,11 @@ def test_worker_killed_in_generate_is_taken_over(fleet: Fleet, how: str) -> None
     assert (job["attempts"], job["cache"]) == (2, "MISS")
     assert fleet.runs(name) == {"begun": 2, "finished": 1}
     print(f"measured: {how} killed in generate, running elsewhere after {took_s:.1f} s")
-    restore(fleet, victim)
     fleet.assert_nothing_left()
 
 
-@pytest.mark.parametrize("how", LOST_HOST)
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("how", LOST)
 def test_worker_killed_between_archive_and_state_is_taken_over_without_a_second_run(fleet: Fleet, how: str) -> None:
     name = f"state-{how}"
     job_id = fleet.submit(name, pause_at="state")
@@ -69,11 +73,10 @@ def test_worker_killed_between_archive_and_state_is_taken_over_without_a_second_
     assert job["attempts"] == 2
     assert job["cache"] in ("HIT-L2", "HIT-ARCHIVE"), "the mesh was kept already"
     assert fleet.runs(name) == {"begun": 1, "finished": 1}
-    restore(fleet, victim)
-    fleet.assert_nothing_left()
 
 
-@pytest.mark.parametrize("how", LOST_HOST)
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("how", LOST)
 def test_worker_killed_in_rendition_is_taken_over_by_the_render_queue(fleet: Fleet, how: str) -> None:
     name = f"render-{how}"
     job_id = fleet.submit(name, pause_at="render")
@@ -81,11 +84,10 @@ def test_worker_killed_in_rendition_is_taken_over_by_the_render_queue(fleet: Fle
     kill(fleet, victim, how)
     assert fleet.succeeded(job_id, TAKEOVER_S)["attempts"] == 2
     assert fleet.runs(name) == {"begun": 1, "finished": 1}
-    restore(fleet, victim)
-    fleet.assert_nothing_left()
 
 
-@pytest.mark.parametrize("how", LOST_HOST)
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("how", LOST)
 def test_worker_killed_before_it_began_loses_only_a_message(fleet: Fleet, how: str) -> None:
     """The message is with a worker that has not claimed anything yet: nobody owns the work."""
     name = f"before-{how}"
@@ -101,5 +103,3 @@ def test_worker_killed_before_it_began_loses_only_a_message(fleet: Fleet, how: s
         worker.signal_children(signal.SIGCONT)
     assert fleet.succeeded(job_id, TAKEOVER_S)["attempts"] == 1
     assert fleet.runs(name) == {"begun": 1, "finished": 1}
-    restore(fleet, victim)
-    fleet.assert_nothing_left()
