@@ -138,13 +138,19 @@ class EntryBody(BaseModel):
     expired: bool
     generator: str | None = None
     kind: str | None = Field(None, description="generation or rendition")
+    generation: str | None = Field(None, description="The `key` of the jobs that this entry belongs to")
+    format: str | None = Field(None, description="Of a rendition: glb, obj, stl, ply, or png for a preview")
     cost_seconds: float | None = Field(None, description="What making it took")
     worker: str | None = Field(None, description="The process whose local tier holds it")
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> EntryBody:
         meta = row.get("meta") or {}
-        told = {"generator": meta.get("generator"), "kind": meta.get("kind"), "cost_seconds": row.get("cost_s")}
+        told = {
+            "generator": meta.get("generator"), "kind": meta.get("kind"), "cost_seconds": row.get("cost_s"),
+            "generation": meta.get("generation") or (row["key"] if meta.get("kind") == "generation" else None),
+            "format": (meta.get("result") or {}).get("format"),
+        }  # fmt: skip
         return cls(**{**row, **told, "timestamp": instant(row["timestamp"]), "expires_at": instant(row["expires_at"])})
 
 

@@ -25,6 +25,9 @@ events = APIBlueprint("events", __name__, abp_tags=[Tag(name="events")], abp_res
 # Of a process's threads, those that streams may hold; the rest answers everything else.
 _SHARE_OF_THREADS = 7 / 8
 _ADMINS_ONLY = frozenset({"cache"})
+_FIGURES = (
+    "hits", "misses", "evictions", "current_items", "current_memory_mb", "max_items", "max_memory_mb",
+)  # fmt: skip
 _STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
 
@@ -92,7 +95,7 @@ def _fleet_stream(house: Services, pulse: FleetPulse, jobs: JobLook, fleet: Flee
 
 
 def fleet_now(house: Services) -> dict[str, Any]:
-    """Queue depths and workers, without what changes by the mere passing of time."""
+    """Queue depths, workers and tiers, without what changes by the mere passing of time."""
     patience_s = house.settings.heartbeat_timeout_s
     workers = [
         {
@@ -101,4 +104,20 @@ def fleet_now(house: Services) -> dict[str, Any]:
         }
         for one in house.fleet.workers()
     ]  # fmt: skip
-    return {"queues": house.store.depths(), "workers": workers}
+    return {"queues": house.store.depths(), "workers": workers, "cache": cache_now(house.fleet_cache.stats())}
+
+
+def cache_now(told: dict[str, Any]) -> dict[str, Any]:
+    """Of the figures of `/api/cache/stats`, those to watch; its words."""
+    usage = (told["archive"] or {}).get("usage") or {}
+    return {
+        "enabled": told["cache_enabled"],
+        "gpu_seconds_saved": told["stats"]["gpu_seconds_saved"],
+        "local": {name: told["stats"].get(name) for name in _FIGURES},
+        "shared": {name: told["shared"].get(name) for name in _FIGURES},
+        "archive": {
+            "hits": told["stats"].get("archive_hits", 0),
+            "objects": usage.get("objects"),
+            "memory_mb": usage.get("memory_mb"),
+        },
+    }

@@ -92,7 +92,6 @@ export class Composer {
     const many = this.tray.length > 1;
     find("span", this.go).textContent = this.busy ? "Sending…" : many ? `Make ${this.tray.length} meshes` : "Make the mesh";
     this.go.disabled = this.busy || this.tray.length === 0;
-    find("#examples").hidden = this.tray.length > 0;
   }
 
   #say(problem) {

@@ -15,7 +15,7 @@ export function attachKeyDialog() {
     dialog.showModal();
     field.select();
   };
-  find("#key-button").addEventListener("click", () => ask(""));
+  find("#key-button")?.addEventListener("click", () => ask("")); // the 3D page has none
   keyEvents.addEventListener("needed", () => {
     ask(currentKey() ? "The service does not know this key." : "This service asks for a key.");
   });

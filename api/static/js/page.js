@@ -70,6 +70,8 @@ async function route() {
   fleet.visible(place === "fleet");
   if (place !== "job" || !id) return;
   list.select(id);
+  // Where everything stands in one column, the mesh may be out of sight.
+  if (matchMedia("(max-width: 900px)").matches) find("#stage").scrollIntoView({ block: "start" });
   try {
     if (!history.jobs.has(id)) history.put(await api.job(id));
     stage.show(history.jobs.get(id));

@@ -60,7 +60,7 @@ export function standing(job) {
   return { succeeded: "Done", failed: "Failed", canceled: "Canceled" }[job.status];
 }
 
-export const estimate = (job) => (job.eta_s === null || job.eta_s === undefined ? "" : `about ${seconds(job.eta_s)} left`);
+export const estimate = (job) => (job.eta_s === null || job.eta_s === undefined ? "" : `about ${seconds(Math.max(1, Math.round(job.eta_s))).replace(".0", "")} left`);
 export const nameOf = (job) => job.label || `${job.generator} ${job.id.slice(0, 8)}`;
 export const fileName = (job, format) => `${nameOf(job).replace(/\.[a-z0-9]{2,5}$/i, "").replace(/[^\p{L}\p{N}._-]+/gu, "-")}.${format}`;
 

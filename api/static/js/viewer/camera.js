@@ -6,6 +6,7 @@ import { lookAt, multiply, perspective } from "./matrix.js";
 const FOV_Y = 0.5;
 const START = { yaw: 0.5, pitch: 0.24, pan: [0, 0] };
 const STEEPEST = 1.5;
+const LIFT = 0.045; // of the picture's height: the buttons stand below
 const KEY_STEP = 0.16;
 const TURN_PER_S = 0.35;
 
@@ -29,7 +30,7 @@ export class Camera {
 
   get distance() {
     const narrow = Math.min(1, this.aspect);
-    return (this.radius * 1.08) / Math.sin(Math.atan(Math.tan(FOV_Y / 2) * narrow)) / this.zoom;
+    return (this.radius * 0.9) / Math.sin(Math.atan(Math.tan(FOV_Y / 2) * narrow)) / this.zoom;
   }
 
   get eye() {
@@ -41,7 +42,8 @@ export class Camera {
   matrix() {
     const { eye, distance } = this;
     const lens = perspective(FOV_Y, this.aspect, Math.max(0.01, distance - 3), distance + 3);
-    const moved = multiply(shift(this.pan[0], this.pan[1]), lookAt(eye, [0, 0, 0]));
+    const lift = LIFT * 2 * distance * Math.tan(FOV_Y / 2);
+    const moved = multiply(shift(this.pan[0], this.pan[1] + lift), lookAt(eye, [0, 0, 0]));
     return multiply(lens, moved);
   }
 

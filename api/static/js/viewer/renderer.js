@@ -119,6 +119,7 @@ export class Renderer {
       factor: dressed ? model.glb.factor.slice(0, 3) : CLAY,
       roughness: dressed ? Math.max(0.35, model.glb.roughness * 0.75) : 0.55,
       textured: dressed && model.picture !== null, smoothed: model.glb.normals !== null, picture: 0,
+      paleness: look.wireframe ? 0.55 : 0, // dark lines would be lost on dark colours
     });
     this.#drawSurface();
   }
@@ -150,7 +151,7 @@ export class Renderer {
     attach(gl, 0, model.position, 3, gl.FLOAT);
     this.#keep(gl.ELEMENT_ARRAY_BUFFER, lines);
     gl.bindVertexArray(null);
-    const opacity = Math.min(0.6, Math.max(0.1, 60 / Math.sqrt(indices.length / 3)));
+    const opacity = Math.min(0.8, Math.max(0.22, 90 / Math.sqrt(indices.length / 3)));
     return { array, count: lines.length, opacity };
   }
 }

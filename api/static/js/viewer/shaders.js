@@ -32,6 +32,7 @@ uniform vec3 factor;
 uniform float roughness;
 uniform bool textured;
 uniform bool smoothed;
+uniform float paleness;
 uniform sampler2D picture;
 in vec3 at;
 in vec3 facing;
@@ -70,6 +71,7 @@ void main() {
   vec3 v = normalize(eye - at);
   if (!gl_FrontFacing && smoothed) n = -n;
   vec3 base = factor * tint * (textured ? texture(picture, where).rgb : vec3(1.0));
+  base = mix(base, vec3(0.8), paleness);
   float key = max(dot(n, keyLight), 0.0), rim = max(dot(n, rimLight), 0.0);
   vec3 light = surroundings(n, 0.65) * 0.56 + vec3(1.0, 0.98, 0.95) * key * 0.62 + vec3(0.8, 0.9, 1.0) * rim * 0.16;
   float edge = 0.04 + 0.5 * pow(1.0 - max(dot(n, v), 0.0), 5.0) * (1.0 - roughness * 0.7);

@@ -98,7 +98,7 @@ export class Viewer {
       || (getComputedStyle(this.host).colorScheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
     this.renderer.draw(this.camera, {
       texture: this.look.texture, wireframe: this.look.wireframe,
-      ink: this.look.texture ? [0.05, 0.05, 0.08] : [0.2, 0.18, 0.16], shadow: dark ? 0.75 : 0.5,
+      ink: [0.06, 0.05, 0.07], shadow: dark ? 0.75 : 0.5,
     });
     const { model } = this.renderer;
     if (!model || !this.look.measure) return this.measures.hide();
