@@ -170,3 +170,26 @@ def test_a_redis_that_is_away_does_not_end_the_watch() -> None:
     watch = Watch(nowhere, Fleet(nowhere), Broker())
     rounds = iter([False, False, True])
     watch.run(threading.Event(), pause=lambda _: next(rounds))
+
+
+def test_a_message_sent_in_the_future_was_sent_before_the_clock_jumped_back(
+    store: JobStore, watch: Watch, broker: Broker
+) -> None:
+    submitted(store)
+    sent_long_ago(store, broker, "a")
+    hour_ahead = int((time.time() + 3600) * 1000)
+    store.redis.zadd(f"{store.prefix}:sent:generate", {a_request().key: hour_ahead})
+    broker.messages.clear()
+    watch.round()
+    assert len(broker.messages) == 1
+
+
+def test_a_clock_that_jumps_ahead_sends_nothing_that_is_not_missing(
+    store: JobStore, watch: Watch, broker: Broker
+) -> None:
+    """To a server whose clock is an hour ahead, every message looks an hour old."""
+    for picture in "abc":
+        submitted(store, picture)
+    sent_long_ago(store, broker, *"abc")
+    watch.round()
+    assert len(broker.messages) == 3
