@@ -1,0 +1,95 @@
+"""The files of the page: served without a key, without anything from elsewhere, under a strict policy."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.house import House, picture
+
+STATIC = Path(__file__).parent.parent / "api" / "static"
+PAGES = ("/", "/docs")
+
+
+@pytest.fixture
+def house(text_redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[House]:
+    house = House(text_redis, redis_url, tmp_path, api_keys=("key",)).open()
+    yield house
+    house.close()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_needs_no_key_and_allows_no_inline_script(house: House, path: str) -> None:
+    answer = house.http.get(path)
+    assert answer.status_code == 200 and answer.mimetype == "text/html"
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "script-src 'self';" in policy and "unsafe-eval" not in policy
+    assert "style-src 'self';" in policy or path == "/docs"
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in STATIC.glob("*.html")))
+def test_no_page_holds_inline_script_or_style(page: str) -> None:
+    html = (STATIC / page).read_text()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", html)
+
+
+def test_every_file_that_a_page_names_is_served_without_a_key(house: House) -> None:
+    named = {
+        link
+        for page in STATIC.glob("*.html")
+        for link in re.findall(r'(?:src|href)="(/(?:static|docs)/[^"]+)"', page.read_text())
+    }
+    imports = {
+        "/" + str((file.parent / found).resolve().relative_to(STATIC.parent))
+        for file in STATIC.rglob("*.js")
+        for found in re.findall(r'from "(\.[^"]+)"', file.read_text())
+    }
+    assert len(named) > 5 and len(imports) > 15
+    missing = {path for path in named | imports if house.http.get(path).status_code != 200}
+    assert not missing
+
+
+def test_nothing_is_fetched_from_elsewhere() -> None:
+    namespaces = {"http://www.w3.org/2000/svg"}
+    elsewhere = {
+        (path.name, found)
+        for path in STATIC.rglob("*.*")
+        for found in re.findall(r"\bhttps?://[\w./-]+|[\"'(]//[\w.]+", path.read_text())
+        if found not in namespaces
+    }
+    assert not elsewhere
+
+
+def test_a_kept_file_is_asked_for_again_and_not_sent_twice(house: House) -> None:
+    first = house.http.get("/static/js/page.js")
+    assert first.headers["Cache-Control"] == "no-cache" and "javascript" in first.content_type
+    again = house.http.get("/static/js/page.js", headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../pages.py", "/static/%2e%2e/pages.py", "/static/nothing.js", "/docs/swagger/x"]
+)
+def test_only_the_pages_own_files_are_served(house: House, path: str) -> None:
+    assert house.http.get(path).status_code == 404
+
+
+def test_the_3d_page_is_there_for_known_jobs_alone(house: House) -> None:
+    headers = {"Authorization": "Bearer key"}
+    data = {"image": (io.BytesIO(picture()), "picture.png")}
+    job = house.http.post("/api/jobs", data=data, headers=headers).json
+    assert house.http.get(job["urls"]["view"]).mimetype == "text/html"
+    assert house.http.get(f"/api/jobs/{'0' * 32}/view").status_code == 404
+    assert house.http.get("/api/jobs/nonsense/view").status_code in (404, 422)
+
+
+def test_a_picture_larger_than_one_read_of_the_form_parser_is_taken(house: House) -> None:
+    noise = io.BytesIO(picture(size=(700, 700), kind="BMP"))
+    assert len(noise.getvalue()) > 1_000_000
+    answer = house.http.post("/api/jobs", data={"image": (noise, "a.bmp")}, headers={"Authorization": "Bearer key"})
+    assert answer.status_code == 202
