@@ -58,7 +58,7 @@ class Generator(Protocol):
         """Get ready on `device`; called once per process, before the first `generate`.
 
         Raises:
-            jobs.errors.GeneratorUnavailable: weights or an extra are missing; the message says the command to fetch them.
+            jobs.errors.GeneratorUnavailable: weights or an extra are missing; the message says how to fetch them.
         """
 
     def generate(self, image: Image.Image, params: BaseModel, *, seed: int, progress: Progress) -> trimesh.Trimesh:

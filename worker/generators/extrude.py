@@ -12,42 +12,31 @@ from pydantic import Field
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from worker.generators.base import GeneratorParams, Progress
+from worker.generators.base import Progress
 from worker.generators.outline import outline_of
 from worker.generators.sheet import Sheet, sheet_of
 from worker.generators.solid import walled
 from worker.generators.texture import dressed
+from worker.generators.weight_free import ShapeParams, WeightFree
 from worker.masks import find_mask, working_picture
 
 
-class ExtrudeParams(GeneratorParams):
+class ExtrudeParams(ShapeParams):
     """How thick the plate is and how its edge is broken."""
 
     depth: float = Field(0.15, ge=0.005, le=2.0, description="Thickness, as a share of the longer side")
     bevel: float = Field(0.25, ge=0.0, le=0.48, description="Width of the bevel, as a share of the thickness")
     edge: Literal["round", "chamfer"] = Field("round", description="Form of the bevel")
     resolution: int = Field(288, ge=32, le=1024, description="Grid cells along the longer side of the shape")
-    mask: Literal["auto", "alpha", "border", "grabcut", "frame"] = Field("auto", description="How the shape is found")
-    holes: Literal["auto", "keep", "fill"] = Field("auto", description="Whether gaps in the shape stay open")
 
 
-class Extrude:
+class Extrude(WeightFree):
     """Shape → prism; the bevel's height follows the distance to the outline."""
 
     name = "extrude"
     title = "Extrude: a logo or lettering as a plate with bevelled edges"
     revision = "1"
-    needs: tuple[str, ...] = ()
     Params = ExtrudeParams
-
-    def __init__(self) -> None:
-        self._device = torch.device("cpu")
-
-    def unavailable_because(self) -> str | None:
-        return None
-
-    def load(self, device: torch.device) -> None:
-        self._device = device
 
     def generate(self, image: Image.Image, params: ExtrudeParams, *, seed: int, progress: Progress) -> trimesh.Trimesh:
         progress(0.0, "mask")

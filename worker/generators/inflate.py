@@ -5,48 +5,34 @@ Height is √u, where u solves a Poisson equation on the shape: a disc becomes a
 
 from __future__ import annotations
 
-from typing import Literal
-
-import torch
 import trimesh
 from PIL import Image
 from pydantic import Field
 
-from worker.generators.base import GeneratorParams, Progress
+from worker.generators.base import Progress
 from worker.generators.outline import outline_of
 from worker.generators.poisson import solve_inflation
 from worker.generators.sheet import sheet_of
 from worker.generators.solid import shells
 from worker.generators.texture import dressed
+from worker.generators.weight_free import ShapeParams, WeightFree
 from worker.masks import find_mask, working_picture
 
 
-class InflateParams(GeneratorParams):
+class InflateParams(ShapeParams):
     """How the shape is found and how it swells."""
 
     thickness: float = Field(0.8, ge=0.05, le=2.0, description="Depth; at 1 a disc becomes a ball")
     resolution: int = Field(320, ge=32, le=1024, description="Grid cells along the longer side of the shape")
-    mask: Literal["auto", "alpha", "border", "grabcut", "frame"] = Field("auto", description="How the shape is found")
-    holes: Literal["auto", "keep", "fill"] = Field("auto", description="Whether gaps in the shape stay open")
 
 
-class Inflate:
+class Inflate(WeightFree):
     """Shape → Poisson equation → two shells that share their rim. Sources: Joshi & Carr 2008; Sýkora et al. 2014."""
 
     name = "inflate"
     title = "Inflate: the picture's shape as a rounded, textured, printable solid"
     revision = "1"
-    needs: tuple[str, ...] = ()
     Params = InflateParams
-
-    def __init__(self) -> None:
-        self._device = torch.device("cpu")
-
-    def unavailable_because(self) -> str | None:
-        return None
-
-    def load(self, device: torch.device) -> None:
-        self._device = device
 
     def generate(self, image: Image.Image, params: InflateParams, *, seed: int, progress: Progress) -> trimesh.Trimesh:
         progress(0.0, "mask")

@@ -19,7 +19,7 @@ LONGEST_GRID = 4  # times the asked resolution
 
 @dataclass(frozen=True)
 class Outline:
-    """`field` (rows, columns) float32, positive inside; node (row, column) lies at `origin` + `cell` · (column, row)."""
+    """`field` (rows, columns) float32, positive inside; node (row, column) is at `origin` + `cell` · (column, row)."""
 
     field: Tensor
     cell_px: float
@@ -36,7 +36,7 @@ class Outline:
 
 
 def outline_of(coverage: np.ndarray, *, resolution: int, smoothing: float, device: torch.device) -> Outline:
-    """Sample coverage (height, width; outline at 0.5) on a grid of about `resolution` cells along the shape's longer side.
+    """Sample coverage (height, width; outline at 0.5) on about `resolution` cells along the shape's longer side.
 
     `smoothing` is the radius of a Gaussian, in cells, that rounds off the pixels' stairs.
     """
@@ -69,5 +69,10 @@ def _at_nodes(values: np.ndarray, outline: Outline, border: int) -> np.ndarray:
     rows, columns = outline.field.shape
     matrix = np.array([[outline.cell_px, 0, outline.origin_px[0]], [0, outline.cell_px, outline.origin_px[1]]])
     return cv2.warpAffine(
-        values, matrix, (columns, rows), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border, borderValue=0.0
+        values,
+        matrix,
+        (columns, rows),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=border,
+        borderValue=0.0,
     )

@@ -21,6 +21,7 @@ from worker.generators.outline import Outline, outline_of
 from worker.generators.sheet import Sheet, rectangle, sheet_of
 from worker.generators.solid import walled
 from worker.generators.texture import dressed, plain
+from worker.generators.weight_free import WeightFree
 from worker.masks import find_mask, working_picture
 from worker.masks.picture import WorkingPicture
 
@@ -32,30 +33,22 @@ class ReliefParams(GeneratorParams):
 
     style: Literal["brightness", "lithophane"] = Field("brightness", description="Bright is high, or bright is thin")
     height: float = Field(0.08, ge=0.002, le=1.0, description="Height of the relief, as a share of the longer side")
-    base: float = Field(0.03, ge=0.002, le=0.5, description="Thickness of the plate below, as a share of the longer side")
+    base: float = Field(
+        0.03, ge=0.002, le=0.5, description="Thickness of the plate below, as a share of the longer side"
+    )
     invert: bool = Field(False, description="Swap light and dark")
     smoothing: float = Field(0.8, ge=0.0, le=8.0, description="Radius of the blur, in grid cells")
     resolution: int = Field(288, ge=32, le=1024, description="Grid cells along the longer side")
     cut: bool = Field(False, description="Cut the plate to the shape in the picture")
 
 
-class Relief:
+class Relief(WeightFree):
     """Luminance → height field over a flat back."""
 
     name = "relief"
     title = "Relief: a photograph as a raised plate or a lithophane"
     revision = "1"
-    needs: tuple[str, ...] = ()
     Params = ReliefParams
-
-    def __init__(self) -> None:
-        self._device = torch.device("cpu")
-
-    def unavailable_because(self) -> str | None:
-        return None
-
-    def load(self, device: torch.device) -> None:
-        self._device = device
 
     def generate(self, image: Image.Image, params: ReliefParams, *, seed: int, progress: Progress) -> trimesh.Trimesh:
         progress(0.0, "outline")

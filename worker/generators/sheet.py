@@ -65,10 +65,12 @@ def rectangle(rows: int, columns: int, device: torch.device) -> Sheet:
     points = torch.stack([index.flatten() % columns, index.flatten() // columns], dim=1).to(torch.float32)
     top_left, top_right = index[:-1, :-1].flatten(), index[:-1, 1:].flatten()
     bottom_left, bottom_right = index[1:, :-1].flatten(), index[1:, 1:].flatten()
-    triangles = torch.cat([
-        torch.stack([top_left, bottom_left, bottom_right], dim=1),
-        torch.stack([top_left, bottom_right, top_right], dim=1),
-    ])
+    triangles = torch.cat(
+        [
+            torch.stack([top_left, bottom_left, bottom_right], dim=1),
+            torch.stack([top_left, bottom_right, top_right], dim=1),
+        ]
+    )
     around = torch.cat([index[:, 0], index[-1, 1:], index[:-1, -1].flip(0), index[0, 1:-1].flip(0)])
     rim = torch.stack([around, around.roll(-1)], dim=1)
     return Sheet(points, triangles, rim, index.flatten(), points.new_zeros(0, 2))

@@ -59,7 +59,9 @@ def material(colours: np.ndarray) -> PBRMaterial:
     return PBRMaterial(name="picture", baseColorTexture=image, metallicFactor=0.0, roughnessFactor=0.85)
 
 
-def textured(vertices: np.ndarray, faces: np.ndarray, normals: np.ndarray | None, visual: TextureVisuals) -> trimesh.Trimesh:
+def textured(
+    vertices: np.ndarray, faces: np.ndarray, normals: np.ndarray | None, visual: TextureVisuals
+) -> trimesh.Trimesh:
     """The mesh as it stands: nothing merged, nothing reordered."""
     return trimesh.Trimesh(vertices=vertices, faces=faces, vertex_normals=normals, visual=visual, process=False)
 
@@ -84,7 +86,9 @@ def _surely_inside(coverage: np.ndarray, fringe_px: int) -> np.ndarray:
     inside = (coverage >= 0.5).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * fringe_px + 1, 2 * fringe_px + 1))
     core = cv2.erode(inside, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1)
-    rest = inside & (1 - cv2.dilate(core, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * fringe_px + 3, 2 * fringe_px + 3))))
+    rest = inside & (
+        1 - cv2.dilate(core, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * fringe_px + 3, 2 * fringe_px + 3)))
+    )
     depth = cv2.distanceTransform(inside, cv2.DIST_L2, 3)
     ridge = (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)) - 1e-3) & (rest > 0)
     return (core > 0) | ridge

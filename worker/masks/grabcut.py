@@ -32,7 +32,9 @@ def mask_by_grabcut(picture: WorkingPicture, *, seed: int, least_confidence: flo
         return None
     cv2.setRNGSeed(seed % 2**31)
     try:
-        cv2.grabCut(small[..., ::-1].copy(), labels, None, np.zeros((1, 65)), np.zeros((1, 65)), ROUNDS, cv2.GC_INIT_WITH_MASK)
+        cv2.grabCut(
+            small[..., ::-1].copy(), labels, None, np.zeros((1, 65)), np.zeros((1, 65)), ROUNDS, cv2.GC_INIT_WITH_MASK
+        )
     except cv2.error:  # raised when one side has too few distinct colours for a mixture
         return None
     inside = ((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)).astype(np.uint8)
@@ -53,7 +55,9 @@ def _prior(small: np.ndarray) -> np.ndarray:
     unlike = cv2.GaussianBlur(_distance_to_palette(lab, lab[on_border]), (0, 0), 2.0)
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     likely = unlike * np.exp(-1.2 * (x * x + y * y)).astype(np.float32)
-    level = cv2.threshold(np.clip(likely * (255 / max(1e-6, float(likely.max()))), 0, 255).astype(np.uint8), 0, 1, cv2.THRESH_OTSU)[1]
+    level = cv2.threshold(
+        np.clip(likely * (255 / max(1e-6, float(likely.max()))), 0, 255).astype(np.uint8), 0, 1, cv2.THRESH_OTSU
+    )[1]
     labels = np.where(level > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     labels[on_border] = cv2.GC_BGD
     return labels
