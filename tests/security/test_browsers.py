@@ -79,7 +79,6 @@ def test_every_answer_has_safe_headers(house: House) -> None:
         "/api/jobs",
         url,
         f"{url}/model.glb",
-        f"{url}/preview.png",
         f"{url}/view",
         "/api/jobs/x",
     ]
