@@ -114,7 +114,8 @@ def measure(streams: int, threads: int) -> str:
         listener.close()
     lags = f"{statistics.median(listener.lags_ms):7.0f}" if listener.lags_ms else "      –"
     p50, p95 = statistics.median(reads_ms), statistics.quantiles(reads_ms, n=20)[18]
-    return f"{threads:7} {streams:7} {listener.opened:6} {listener.refused:7} {memory_mb:8.0f} {p50:8.1f} {p95:8.1f} {lags}"
+    load = f"{threads:7} {streams:7} {listener.opened:6} {listener.refused:7}"
+    return f"{load} {memory_mb:8.0f} {p50:8.1f} {p95:8.1f} {lags}"
 
 
 def read_ms(http: httpx.Client, job_id: str) -> float:
