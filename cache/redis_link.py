@@ -76,19 +76,19 @@ class RedisLink:
         self._faults_lock = threading.Lock()
         self._keys = tuple(f"{tag}:{name}" for name in KEY_NAMES)
 
-    def run(self, name: str, *args: Any, also: Sequence[Command] = ()) -> list[Any]:
-        """Run one script, and the commands of `also` behind it in the same round trip; its answer comes first.
+    def run(self, name: str, *args: Any, before: Sequence[Command] = (), also: Sequence[Command] = ()) -> list[Any]:
+        """Run one script, and commands before and after it in the same round trip; all answers, in order.
 
         Raises:
             redis.RedisError: the server failed or refused.
         """
         self.ensure_seed()
         command = ("EVALSHA", script_sha(name), len(self._keys), *self._keys, self.tag, *args)
-        replies = self.round_trip(command, *also)
-        if replies[0][0] == b"unseeded":  # the server was emptied under us
+        replies = self.round_trip(*before, command, *also)
+        if replies[len(before)][0] == b"unseeded":  # the server was emptied under us
             self.plant_seed()
-            replies = self.round_trip(command, *also)
-        self._note_version(replies[0])
+            replies = self.round_trip(*before, command, *also)
+        self._note_version(replies[len(before)])
         return replies
 
     def configure(self, seed: str, fields: Mapping[str, Any]) -> None:

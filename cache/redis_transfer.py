@@ -7,8 +7,10 @@ limits and counting are the scripts' business.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from redis.exceptions import TimeoutError as RedisTimeout
 
@@ -17,10 +19,8 @@ from cache.missing import MISSING, Missing
 from cache.record import Record
 from cache.redis_health import Health
 from cache.redis_link import Command, RedisLink
+from cache.redis_stream import FIRST_BYTES, STAGE_TTL_S, WINDOW_BYTES, Interrupted, receive, send
 from cache.values import Entry, Meta
-
-WINDOW_BYTES = (1 << 20) - 1024  # a window and its framing fit one socket read and one allocation class
-STAGE_TTL_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +52,19 @@ class Transfer:
         """The value; the first window rides on the answer that finds it, and is all there is for most."""
         deadline = self._clock() + self._limit_s
         epoch = self._link.epoch
-        touched, window = self._link.run("touch", key, int(saves_work), also=[self._window(epoch, key, 0)])
+        touched, window = self._link.run("touch", key, int(saves_work), also=[self._first_window(epoch, key)])
         if touched[0] != b"hit":
             return MISSING
         record = Record.parse(touched[3])
         if int(touched[2]) != epoch:
             epoch = int(touched[2])
-            (window,) = self._link.round_trip(self._window(epoch, key, 0))
-        windows = [window]
-        for offset in range(WINDOW_BYTES, record.length_bytes, WINDOW_BYTES):
-            self._keep(deadline)
-            windows += self._link.round_trip(self._window(epoch, key, offset))
-        payload = windows[0] if len(windows) == 1 else b"".join(windows)
+            (window,) = self._link.round_trip(self._first_window(epoch, key))
         try:
-            return Entry(unpack(payload, record.checksum, record.encoding), record.meta)
-        except Corrupt:  # or evicted while it was read: the script finds out which
+            if record.length_bytes > len(window) == FIRST_BYTES:
+                name, in_time = self._blob(epoch, key), partial(self._keep, deadline)
+                window = receive(self._link.client, name, record.length_bytes, window, in_time)
+            return Entry(unpack(window, record.checksum, record.encoding), record.meta)
+        except (Corrupt, Interrupted):  # or evicted while it was read: the script finds out which
             self._link.run("forget", key, record.stored_us, int(saves_work))
             return MISSING
 
@@ -79,43 +77,57 @@ class Transfer:
             self._link.count("store: no head-room")
             return False
         stage = f"{self._link.tag}:stage:{secrets.token_hex(8)}"
-        version, max_bytes = self._open(stage, payload)
-        if len(payload) > max_bytes:
+        first = ("SET", stage, payload[:WINDOW_BYTES], "EX", STAGE_TTL_S)
+        fence, in_time = offer.seen_version, partial(self._keep, deadline)
+        if len(payload) > WINDOW_BYTES:
+            begun = self._send(stage, first, payload, in_time)
+            if begun is None:
+                return False
+            fence, before = begun if fence is None else fence, []
+        else:
+            before = [first]  # nothing lies between staging and committing, so there is nothing to fence off
+        sealed = (stage, len(payload), checksum(payload), encoding)
+        answer, version = self._commit(offer, fence, sealed, before)
+        while answer == b"again":
+            in_time()
+            answer, version = self._commit(offer, version if fence is None else fence, sealed, [])
+        return answer == b"stored"
+
+    def _send(self, stage: str, first: Command, payload: bytes, in_time: Callable[[], None]) -> int | None:
+        """Stage a value of several windows; the version when that began, or `None` when it is over the limit."""
+        self._link.ensure_seed()
+        look = ("HMGET", self._link.state_key, "version", "max_bytes")
+        (version, max_bytes), _ = self._link.round_trip(look, first)
+        if version is None:  # the server was emptied under us
+            self._link.plant_seed()
+            (version, max_bytes), _ = self._link.round_trip(look, first)
+        if len(payload) > int(max_bytes):
             self._link.round_trip(("UNLINK", stage), ("HINCRBY", self._link.state_key, "refused", 1))
-            return False
-        for offset in range(WINDOW_BYTES, len(payload), WINDOW_BYTES):
-            self._keep(deadline)
-            window = memoryview(payload)[offset : offset + WINDOW_BYTES]
-            # EXPIRE each time: had the stage expired meanwhile, APPEND would begin one that never does
-            self._link.round_trip(("APPEND", stage, window), ("EXPIRE", stage, STAGE_TTL_S))
-        fence = (version, 0) if offer.seen_version is None else (offer.seen_version, 1)
-        room, ttl = self.health.room_bytes(), offer.ttl_ms
-        form = (stage, len(payload), checksum(payload), encoding)
-        terms = (offer.cost_ms, "" if ttl is None else ttl, "" if room is None else room, offer.meta_json)
-        while (answer := self._link.run("commit", offer.key, *fence, *form, *terms)[0][0]) == b"again":
-            self._keep(deadline)
-        return bool(answer == b"stored")
+            return None
+        send(self._link.client, stage, payload, in_time)
+        return int(version)
+
+    def _commit(
+        self, offer: Offer, fence: int | None, sealed: Sequence[Any], before: Sequence[Command]
+    ) -> tuple[bytes, int]:
+        room, copied = self.health.room_bytes(), offer.seen_version is not None
+        terms = [("" if term is None else term) for term in (offer.ttl_ms, room)]
+        reply = self._link.run(
+            "commit", offer.key, "" if fence is None else fence, int(copied), *sealed, offer.cost_ms, *terms,
+            offer.meta_json, before=before,
+        )[len(before)]  # fmt: skip
+        return reply[0], int(reply[1])
 
     def refresh_health(self) -> None:
         if self.health.stale():
             (info,) = self._link.round_trip(("INFO", "memory"))
             self.health.note(info)
 
-    def _open(self, stage: str, payload: bytes) -> tuple[int, int]:
-        """Send the first window; answers the present version and the limit on bytes."""
-        self._link.ensure_seed()
-        commands = (
-            ("HMGET", self._link.state_key, "version", "max_bytes"),
-            ("SET", stage, payload[:WINDOW_BYTES], "EX", STAGE_TTL_S),
-        )
-        (version, max_bytes), _ = self._link.round_trip(*commands)
-        if version is None:  # the server was emptied under us
-            self._link.plant_seed()
-            (version, max_bytes), _ = self._link.round_trip(*commands)
-        return int(version), int(max_bytes)
+    def _first_window(self, epoch: int, key: str) -> Command:
+        return ("GETRANGE", self._blob(epoch, key), 0, FIRST_BYTES - 1)
 
-    def _window(self, epoch: int, key: str, offset: int) -> Command:
-        return ("GETRANGE", f"{self._link.tag}:blob:{epoch}:{key}", offset, offset + WINDOW_BYTES - 1)
+    def _blob(self, epoch: int, key: str) -> str:
+        return f"{self._link.tag}:blob:{epoch}:{key}"
 
     def _keep(self, deadline: float) -> None:
         if self._clock() > deadline:

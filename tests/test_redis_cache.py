@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from cache import MISSING, BadEntry, InvalidKey, RedisCache
-from cache.redis_transfer import WINDOW_BYTES
+from cache.redis_stream import FIRST_BYTES, WINDOW_BYTES, send
 from tests.cache_keys import KEYS, key
 from tests.redis_invariants import check_invariants
 from tests.servers import wait_until
@@ -32,7 +32,10 @@ def order(cache: RedisCache) -> list[str]:
     return [row["key"] for row in cache.entries(1000)[0]]
 
 
-@pytest.mark.parametrize("length", [0, 1, 44, 45, 100_000, WINDOW_BYTES, WINDOW_BYTES + 1, 5 * WINDOW_BYTES, 9_999_999])
+@pytest.mark.parametrize(
+    "length",
+    [0, 1, 44, 45, 100_000, FIRST_BYTES, FIRST_BYTES + 1, WINDOW_BYTES, WINDOW_BYTES + 1, 5 * WINDOW_BYTES, 9_999_999],
+)
 def test_a_value_of_any_length_comes_back_as_it_was_stored(cache: RedisCache, length: int) -> None:
     data = os.urandom(length)
     assert cache.lookup(key(1)) is MISSING
@@ -145,14 +148,12 @@ def test_another_process_that_has_not_heard_of_a_clear_stores_and_reads_after_it
 
 def test_a_store_begun_before_a_clear_is_refused(make_cache: MakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
     cache, other = make_cache(), make_cache()
-    open_stage = cache._transfer._open
 
-    def open_then_clear(*args: object) -> object:
-        opened = open_stage(*args)
+    def send_then_clear(*args: object) -> None:
+        send(*args)
         other.clear()
-        return opened
 
-    monkeypatch.setattr(cache._transfer, "_open", open_then_clear)
+    monkeypatch.setattr("cache.redis_transfer.send", send_then_clear)
     assert cache.store(key(1), b"x" * 3_000_000, {}) is False
     assert other.lookup(key(1)) is MISSING
 

@@ -8,7 +8,7 @@
 --   stage    STRING  measured, then renamed to the blob
 --   blob     STRING  the value, from now on
 --
--- ARGV: tag, key, fence (the version its maker has seen), 1 for a copy from another tier, stage, length, checksum,
+-- ARGV: tag, key, fence (the version when it was begun, '' when that is now), 1 for a copy from another tier, stage, length, checksum,
 --       encoding, cost in ms, life span in ms ('' for the default, 0 for none), room in bytes ('' when unlimited), meta
 -- Answers {'unseeded'} | {status, version, epoch}: stored; again (room was made, not yet enough: call once more);
 --         stale (cleared since the fence; a copy also: something was deleted since); lost (the stage is not whole);
@@ -21,7 +21,7 @@ local STAGE_TTL_S = 60
 local state = redis.call('HMGET', STATE, 'epoch', 'version', 'policy', 'floor', 'deleted', 'max_bytes', 'ttl_ms')
 local epoch, version = state[1], state[2]
 if not epoch then return { 'unseeded' } end
-if fence < tonumber(epoch) or (copied == '1' and fence < tonumber(state[5])) then
+if fence and (fence < tonumber(epoch) or (copied == '1' and fence < tonumber(state[5]))) then
   redis.call('UNLINK', stage)
   return { 'stale', version, epoch }
 end
