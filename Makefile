@@ -28,6 +28,8 @@ bench: ready
 	for name in $(NAMES); do $(PYTHON) -m bench.$$name || exit; done
 
 soak: ready
+	$(PYTHON) -m tests.security.fuzz_pictures 10000 2> /dev/null
+	$(PYTHON) -m tests.security.fuzz_contract 150
 	$(PYTHON) -m bench.soak
 
 # Writes constraints.txt from what is installed, so that everybody gets the versions that were tested here.
