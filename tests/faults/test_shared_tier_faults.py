@@ -84,7 +84,7 @@ STEPS = {
     ),
     "stage": Step(b"APPEND", lambda house: house.cache.store(key(3), LARGE, {}), lambda stored: stored is True, False),
     "commit": Step(
-        script_sha("commit").encode(), lambda house: house.cache.store(key(3), SMALL, {}),
+        script_sha("commit").encode(), lambda house: house.cache.store(key(3), LARGE, {}),
         lambda stored: stored is True, False,
     ),
     "delete": Step(
