@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from cache.archive import Archive
 from cache.errors import ArchiveError
+from cache.lease import Lease
 from cache.lru import LRUCache
 from cache.missing import MISSING, Missing
 from cache.redis import RedisCache
@@ -134,7 +135,9 @@ class TieredCache:
         self._keep_local(key, Entry(data, meta), self._invalidations)
 
     def get_or_make(self, key: str, make: Callable[[], tuple[bytes, Meta]]) -> Entry:
-        """The value, made and stored when no tier has it; one maker per key in this process, its exception shared.
+        """The value, made and stored when no tier has it; one maker per key in the whole fleet.
+
+        Callers of one process share its exception too. When a maker dies another takes over within two seconds.
 
         Raises:
             InvalidKey, BadEntry, ArchiveFull, ArchiveUnavailable: as `store`.
@@ -199,9 +202,28 @@ class TieredCache:
             return MISSING
 
     def _found_or_made(self, key: str, make: Callable[[], tuple[bytes, Meta]]) -> Entry:
-        found = self.lookup(key)
-        if found is not MISSING:
-            return found
+        while True:
+            found = self.lookup(key)
+            if found is not MISSING:
+                return found
+            if self.shared is None:
+                return self._make(key, make)
+            lease = Lease(self.shared.link, key)
+            if lease.acquire():
+                with lease:
+                    found = self.lookup(key) if self._was_made(key) else MISSING
+                    return self._make(key, make) if found is MISSING else found
+            lease.wait_until_gone()
+
+    def _was_made(self, key: str) -> bool:
+        """Whether somebody has stored it between our look and our lease; not counted as a lookup."""
+        if not self._enabled:
+            return False
+        return (self.shared is not None and self.shared.entry(key) is not MISSING) or bool(
+            self._from_archive(lambda archive: archive.entry(key))
+        )
+
+    def _make(self, key: str, make: Callable[[], tuple[bytes, Meta]]) -> Entry:
         begun = time.monotonic()
         data, meta = make()
         self.store(key, data, meta, cost_s=time.monotonic() - begun)

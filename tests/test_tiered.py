@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -113,3 +115,39 @@ def test_what_was_deleted_while_it_was_copied_up_stays_deleted(tiers: TieredCach
     assert tiers.lookup(key(1)).data == b"mesh"  # begun before the delete
     assert tiers.lookup(key(1)) is MISSING
     assert tiers.shared.lookup(key(1)) is MISSING
+
+
+MAKER = """
+import sys, time
+from cache import LRUCache, RedisCache, TieredCache
+from tests.cache_keys import key
+tiers = TieredCache(LRUCache(), RedisCache(sys.argv[1]), None)
+
+def make():
+    print("making", flush=True)
+    time.sleep(float(sys.argv[2]))
+    return b"mesh", {}
+
+print(tiers.get_or_make(key(1), make).data.decode(), flush=True)
+"""
+
+
+def maker(url: str, takes_s: float) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", MAKER, url, str(takes_s)], stdout=subprocess.PIPE, text=True)
+
+
+def test_processes_that_ask_together_share_one_making(real_redis: redis.Redis, redis_url: str) -> None:
+    makers = [maker(redis_url, 2.5) for _ in range(4)]  # longer than a lease that nobody keeps
+    said = [process.communicate(timeout=60)[0].split() for process in makers]
+    assert sorted(said) == [["making", "mesh"], ["mesh"], ["mesh"], ["mesh"]]
+
+
+def test_another_takes_over_when_the_maker_is_killed(real_redis: redis.Redis, redis_url: str) -> None:
+    first = maker(redis_url, 1000)
+    assert first.stdout.readline() == "making\n"
+    others = [maker(redis_url, 0.1) for _ in range(3)]
+    first.kill()
+    first.wait()
+    first.stdout.close()
+    said = [process.communicate(timeout=60)[0].split() for process in others]
+    assert sorted(said) == [["making", "mesh"], ["mesh"], ["mesh"]]
