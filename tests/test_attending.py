@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -31,6 +32,7 @@ def attending(store: JobStore) -> Attending:
         (NoSurface("no shape"), "failed", "no_surface"),
         (RuntimeError("shapes do not match"), "failed", "generation_failed"),
         (MemoryError(), "queued", None),
+        (torch.OutOfMemoryError("CUDA out of memory"), "queued", None),
         (ArchiveUnavailable("503"), "queued", None),
     ],
 )

@@ -130,6 +130,7 @@ def as_job_error(error: Exception) -> JobError:
         return error
     if isinstance(error, ArchiveError):
         return StorageFailed(f"the result could not be kept: {error}")
-    if isinstance(error, MemoryError):
+    # torch's own class by name: this room does not import torch.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return OutOfMemory("the worker ran out of memory; a smaller picture or a lower resolution may pass")
     return GenerationFailed(f"{type(error).__name__}: {error}")
