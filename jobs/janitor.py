@@ -38,7 +38,9 @@ class Janitor:
         self._shelves = [shelf for shelf in shelves if shelf.retention_s]
         self._jobs_kept = jobs_kept
 
-    def run(self, stop: threading.Event, *, every_s: float = 10.0, pause: Callable[[float], bool] | None = None) -> None:
+    def run(
+        self, stop: threading.Event, *, every_s: float = 10.0, pause: Callable[[float], bool] | None = None
+    ) -> None:
         """Goes round until `stop` is set."""
         while not (pause or stop.wait)(every_s):
             try:

@@ -85,9 +85,7 @@ def _opened(data: bytes, max_megapixels: float) -> tuple[Image.Image, BoundedRea
     except UnidentifiedImageError:
         raise BadImage(f"not a picture that can be read; formats taken: {', '.join(PICTURE_FORMATS)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageTooLarge(
-            f"the picture claims far over {max_megapixels:g} megapixels (MAX_IMAGE_MP)"
-        ) from None
+        raise ImageTooLarge(f"the picture claims far over {max_megapixels:g} megapixels (MAX_IMAGE_MP)") from None
     except JobError:
         raise
     except Exception as error:  # parsers raise whatever they trip over; for the caller it is one thing

@@ -42,6 +42,7 @@ class Watch:
         self._aging_s = aging_s
         self._name = secrets.token_hex(8)
         self._lock = f"{store.prefix}:watch"
+        self._over = False
 
     def run(self, stop: threading.Event, *, every_s: float = 1.0, pause: Callable[[float], bool] | None = None) -> None:
         """Keeps watch until `stop` is set; a Redis that does not answer is waited for."""
@@ -65,7 +66,18 @@ class Watch:
         self._send_what_vanished()
         return True
 
+    def hand_over(self) -> None:
+        """Lets another process keep watch at once; this one does not again.
+
+        Raises: redis.RedisError.
+        """
+        self._over = True
+        if self._store.redis.get(self._lock) == self._name:
+            self._store.redis.delete(self._lock)
+
     def _hold_lock(self) -> bool:
+        if self._over:
+            return False
         redis = self._store.redis
         if redis.set(self._lock, self._name, nx=True, ex=LOCK_S):
             return True

@@ -159,5 +159,3 @@ class Times:
         self._now += seconds
         for when in [when for when in self._at if when <= self._now]:
             self._at.pop(when)()
-
-

@@ -236,3 +236,14 @@ def test_jobs_past_their_retention_leave_the_listings(text_redis: Redis) -> None
     text_redis.zadd("{orfeas}:jobs:local", {old: 0})
     assert store.forget_ended() == 2, "in both listings"
     assert text_redis.zscore("{orfeas}:jobs:local", old) is None
+
+
+def test_a_step_of_a_generation_that_thousands_wait_for_does_not_flood_the_stream(store: JobStore) -> None:
+    ids = [submitted(store) for _ in range(500)]
+    work = claimed(store)
+    before = store.redis.xlen("{orfeas}:changes")
+    for percent in range(20):
+        store.progress(work, "solve", percent)
+    assert store.redis.xlen("{orfeas}:changes") - before == 20
+    finish(store, work)
+    assert {job.status for job in store.jobs(ids)} == {"succeeded"}

@@ -1,4 +1,4 @@
-"""Random jobs, workers, deaths, cancels and lost answers against a plain model: no job is lost, stuck or ended twice."""
+"""Random jobs, deaths, cancels and lost answers, one after the other: no job is lost, stuck or ended twice."""
 
 from __future__ import annotations
 

@@ -158,6 +158,14 @@ def test_only_one_process_keeps_watch_at_a_time(store: JobStore, watch: Watch, b
     assert other.round() is True
 
 
+def test_a_process_that_ends_hands_the_watch_over_at_once(store: JobStore, watch: Watch, broker: Broker) -> None:
+    other = Watch(store, Fleet(store), broker)
+    assert watch.round() is True
+    watch.hand_over()
+    assert watch.round() is False
+    assert other.round() is True
+
+
 def test_a_due_time_far_ahead_is_a_clock_that_jumped_back(store: JobStore, watch: Watch, broker: Broker) -> None:
     submitted(store)
     store.redis.zadd(f"{store.prefix}:due", {a_request().key: 9e12})

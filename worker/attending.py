@@ -31,9 +31,7 @@ class HandOver(Exception):
 class Attending:
     """The claims this process holds and when each last moved, by a monotonic clock."""
 
-    def __init__(
-        self, store: JobStore, *, max_attempts: int = 3, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, store: JobStore, *, max_attempts: int = 3, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._max_attempts = max_attempts
         self._clock = clock

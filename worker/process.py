@@ -54,12 +54,10 @@ class Process:
         )  # fmt: skip
         cache, inputs = tiers(settings), Archive.open(settings.archive_location, prefix="inputs")
         self._agent = CacheAgent(cache, cache.shared, self.id, queue=queue, silence_s=settings.heartbeat_timeout_s)
-        self.runner = Runner(
-            self.id, store, cache, inputs, attending, workshop, max_megapixels=settings.max_image_mp
-        )
+        self.runner = Runner(self.id, store, cache, inputs, attending, workshop, max_megapixels=settings.max_image_mp)
         patience = Patience(settings.job_time_limit_s, settings.stall_limit_s)
         self._pulse = Pulse(info, cards, fleet, store, attending, patience, also=self._agent.beat)
-        self._drain = Drain(attending, grace_s=settings.stop_grace_s, end=self._pulse.give_back_and_end)
+        self._drain = Drain(attending, grace_s=settings.stop_grace_s, end=self._give_up)
         self._watch = Watch(
             store, fleet, sender,
             heartbeat_timeout_s=settings.heartbeat_timeout_s, aging_s=settings.priority_aging_s,
@@ -82,7 +80,14 @@ class Process:
         """Says good-bye: what this process held goes back at once."""
         self._stop.set()
         self._agent.close()
+        self._watch.hand_over()
         self._fleet.leave(self.id)
+
+    def _give_up(self) -> None:
+        try:
+            self._watch.hand_over()
+        finally:
+            self._pulse.give_back_and_end()
 
     def _thread(self, name: str, run: Callable[[], None]) -> None:
         threading.Thread(target=run, name=name, daemon=True).start()

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from worker.generators.base import Generator
 
 
-
 class Workshop:
     """What this process can make, and on which device."""
 

@@ -59,13 +59,19 @@ local function put_fields(name, map)
   redis.call('HSET', name, unpack(flat))
 end
 
--- Everybody who should see a change of this work: the work itself and the jobs behind it.
+-- Everybody who should see a change of this work: the work itself and the jobs behind it. Thousands may have joined one
+-- generation; telling each of every step would push all else out of the stream, so they look by themselves instead.
+local MANY = 200
 local function announce_work(key)
   redis.call('HINCRBY', work_name(key), 'rev', 1)
   announce(key)
-  for _, id in ipairs(redis.call('SMEMBERS', work_name(key) .. ':jobs')) do announce(id) end
-  for _, part in ipairs(redis.call('SMEMBERS', work_name(key) .. ':parts')) do
-    for _, id in ipairs(redis.call('SMEMBERS', work_name(part) .. ':jobs')) do announce(id) end
+  local works = redis.call('SMEMBERS', work_name(key) .. ':parts')
+  works[#works + 1] = key
+  if #works > MANY then return end
+  for _, part in ipairs(works) do
+    if redis.call('SCARD', work_name(part) .. ':jobs') <= MANY then
+      for _, id in ipairs(redis.call('SMEMBERS', work_name(part) .. ':jobs')) do announce(id) end
+    end
   end
 end
 

@@ -12,7 +12,7 @@ from tests.e2e.fleet import Fleet
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Shared by the tests of a file: two generate workers, a render worker, the API. What a test kills it starts again."""
+    """Shared by the tests of a file, each of which starts again what it killed."""
     with Fleet(tmp_path_factory.mktemp("fleet")) as fleet:
         yield fleet.start("api", "generate1", "generate2", "render")
 

@@ -1,4 +1,4 @@
-"""The archive is full, read-only, failing or slow: no job claims a success that is not kept, and no GPU minute is lost."""
+"""The archive is full, read-only, failing or slow: no success is claimed that is not kept, no GPU minute is lost."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_cancel_racing_with_completion_has_one_winner(one_worker: Fleet) -> None
 
 
 def test_high_priority_goes_first_and_low_priority_does_not_starve(own_fleet: Callable[..., Fleet]) -> None:
-    fleet = own_fleet(priority_aging_s=3.0).start("api", "generate1")
+    fleet = own_fleet(priority_aging_s=2.0).start("api", "generate1")
     holder = fleet.submit("door", pause_at="generate")
     fleet.paused("door", "generate")
     low = fleet.submit("low", priority="low", seconds=0.1)
@@ -136,7 +136,7 @@ def test_a_full_queue_refuses_more_work_but_not_what_costs_nothing(own_fleet: Ca
         fleet.succeeded(job_id)
 
 
-@pytest.mark.parametrize("goes", ["well", "deaf", "hung"])
+@pytest.mark.parametrize("goes", ["well", "deaf"])
 def test_a_worker_that_is_told_to_stop_hands_its_job_over_in_time(fleet: Fleet, goes: str) -> None:
     name = f"drain-{goes}"
     job_id = fleet.submit(name, seconds=60, goes=goes)

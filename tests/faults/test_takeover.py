@@ -14,8 +14,9 @@ from tests.servers import wait_until
 
 # With the default HEARTBEAT_S=2 and HEARTBEAT_TIMEOUT_S=10: at most this long after the kill the work runs elsewhere.
 TAKEOVER_S = 15.0
-# The child alone (a segfault, the kernel's out-of-memory killer), its parent, or the whole host.
-LOST = ["child", "parent", "group"]
+# The child alone (a segfault, the kernel's out-of-memory killer) or the whole host. A parent's children go with it, so
+# its loss is that of a host; one test shows that.
+LOST = ["child", "group"]
 
 
 def kill(fleet: Fleet, victim: Running, how: str) -> None:
@@ -43,10 +44,10 @@ def restored(fleet: Fleet) -> Iterator[None]:
 def patient_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """The heartbeats that are the defaults, since the bound stands in the documents."""
     with Fleet(tmp_path_factory.mktemp("fleet"), heartbeat_s=2.0, heartbeat_timeout_s=10.0) as fleet:
-        yield fleet.start("api", "generate1", "generate2", "generate3", "generate4")
+        yield fleet.start("api", "generate1", "generate2", "generate3")
 
 
-@pytest.mark.parametrize("how", LOST)
+@pytest.mark.parametrize("how", [*LOST, "parent"])
 def test_worker_killed_in_generate_is_taken_over(patient_fleet: Fleet, how: str) -> None:
     fleet, name = patient_fleet, f"generate-{how}"
     job_id = fleet.submit(name, pause_at="generate")
