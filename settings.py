@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the REST API and the page")] = 5000
     flower_port: Annotated[int, Field(ge=0, le=65535, description="Port of Flower; 0 starts none")] = 5555
     api_processes: PositiveInt = Field(1, description="gunicorn processes")
-    api_threads: PositiveInt = Field(256, description="Threads of each gunicorn process; a long poll or stream holds one")
+    api_threads: PositiveInt = Field(256, description="Threads of each gunicorn process; one per long poll or stream")
 
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged")
