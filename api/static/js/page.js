@@ -24,14 +24,14 @@ const history = new History(live);
 const settings = new SettingsForm();
 const composer = new Composer(settings, submitted);
 const stage = new Stage(find("#stage"), { history, cancel, again, fileOf: (id) => files.get(id) });
-const list = new JobList(history, { chosen: (id) => (location.hash = `job/${id}`), cancel });
+const list = new JobList(history, { chosen: (id) => (location.hash = `/job/${id}`), cancel });
 const fleet = new FleetView(find("#fleet"), { live, history });
 const tabs = attachTabs();
 
 function submitted(job, file) {
   files.set(job.id, file);
   history.put(job);
-  if (!stage.job || hasEnded(stage.job)) location.hash = `job/${job.id}`;
+  if (!stage.job || hasEnded(stage.job)) location.hash = `/job/${job.id}`;
 }
 
 async function cancel(id) {
@@ -65,7 +65,7 @@ function notify(error) {
 }
 
 async function route() {
-  const [place, id] = location.hash.slice(1).split("/");
+  const [place, id] = location.hash.slice(2).split("/");
   tabs.show(place === "fleet" ? "fleet" : "studio");
   fleet.visible(place === "fleet");
   if (place !== "job" || !id) return;

@@ -1,4 +1,5 @@
 // The two tabs, as the ARIA practices have them: arrow keys move, the address keeps which one is open.
+// A hash that is the id of an element would make the browser take the focus there; hence the slash.
 
 import { find } from "./dom.js";
 
@@ -13,7 +14,7 @@ export function attachTabs() {
     }
   };
   for (const tab of tabs) {
-    tab.addEventListener("click", () => (location.hash = tab.dataset.tab));
+    tab.addEventListener("click", () => (location.hash = `/${tab.dataset.tab}`));
     tab.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;

@@ -34,14 +34,13 @@ export class Entries {
     const known = this.cards.get(entry.key) ?? this.#insert(entry);
     known.figures.textContent = `${bytes(entry.size_mb * 2 ** 20)} · ${ago(entry.timestamp)}`;
     known.use.textContent = `read ${count(entry.access_count ?? 0)}× · cost ${seconds(entry.cost_seconds ?? 0)}`;
+    this.#picture(known, entry);
     return known.card;
   }
 
   #insert(entry) {
     const [figures, use] = [el("span"), el("span")];
     const picture = el("img", { alt: "", class: "entry-picture", loading: "lazy" });
-    const job = [...this.history.jobs.values()].find((one) => one.key === entry.generation && one.status === "succeeded");
-    if (job) this.pictures.put(picture, job);
     const kind = entry.kind === "generation" ? "mesh" : entry.format === "png" ? "preview" : entry.format ?? "file";
     const card = el("li", { class: "entry", title: entry.key },
       el("span", { class: "entry-frame" }, icon("cube"), picture),
@@ -52,8 +51,14 @@ export class Entries {
         type: "button", class: "quiet", title: "Forget, in every tier", "aria-label": `Forget ${kind} ${entry.key.slice(0, 8)}`,
         onclick: () => this.#forget(entry.key, card),
       }, icon("trash")));
-    this.cards.set(entry.key, { card, figures, use });
+    this.cards.set(entry.key, { card, picture, figures, use });
     return this.cards.get(entry.key);
+  }
+
+  #picture(known, entry) {
+    if (known.job) return;
+    known.job = [...this.history.jobs.values()].find((one) => one.key === entry.generation && one.status === "succeeded");
+    if (known.job) this.pictures.put(known.picture, known.job);
   }
 
   async #forget(key, card) {
