@@ -102,6 +102,13 @@ def _of_workers(workers: Iterable[WorkerInfo], patience_s: float) -> Iterator[Me
     served = {one.queue for one in alive}
     missing = {(queue, "none"): 0 for queue in QUEUES if queue not in served}
     yield _gauge("workers_alive", "Worker processes that beat", ["queue", "device"], present | missing)
+    memory = {
+        (one.host, one.device, kind): mb * 2**20
+        for one in alive
+        if one.memory_total_mb
+        for kind, mb in (("used", one.memory_used_mb), ("total", one.memory_total_mb))
+    }
+    yield _gauge("device_memory_bytes", "Memory of the workers' GPUs", ["host", "device", "kind"], memory)
     busy = Counter(one.queue for one in alive if one.doing)
     yield _gauge("workers_busy", "Worker processes at work", ["queue"], {(queue,): busy[queue] for queue in QUEUES})
 

@@ -28,6 +28,7 @@ def read_health() -> dict[str, Any]:
         WorkerBody(
             id=one.id, host=one.host, queue=one.queue, device=one.device, alive=one.seen_s_ago < patience_s,
             seen_s_ago=round(one.seen_s_ago, 1), doing=one.doing or None,
+            memory_used_mb=one.memory_used_mb, memory_total_mb=one.memory_total_mb,
         )
         for one in workers
     ]  # fmt: skip

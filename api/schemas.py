@@ -152,6 +152,8 @@ class WorkerBody(BaseModel):
     alive: bool
     seen_s_ago: float
     doing: str | None
+    memory_used_mb: float = Field(description="Of its device; 0 where the device does not tell")
+    memory_total_mb: float
 
 
 class HealthBody(BaseModel):

@@ -30,7 +30,10 @@ class GeneratorCard:
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """One worker process; `slot` is its place in the fleet, which a successor takes over."""
+    """One worker process; `slot` is its place in the fleet, which a successor takes over.
+
+    Memory is that of its device in MB of 2²⁰ bytes, whoever uses it; 0 where the device does not tell.
+    """
 
     id: str
     slot: str
@@ -40,6 +43,8 @@ class WorkerInfo:
     device: str = "cpu"
     doing: str = ""
     offers: tuple[str, ...] = ()
+    memory_used_mb: float = 0.0
+    memory_total_mb: float = 0.0
     seen_s_ago: float = 0.0
     beats: str = field(default="", repr=False)
 
@@ -80,7 +85,11 @@ class Fleet:
 
     def beat(self, worker: WorkerInfo) -> list[Owned] | None:
         """One heartbeat; None when the fleet does not know this worker and it must register again."""
-        fields = {"doing": worker.doing}
+        fields = {
+            "doing": worker.doing,
+            "memory_used_mb": f"{worker.memory_used_mb:.0f}",
+            "memory_total_mb": f"{worker.memory_total_mb:.0f}",
+        }
         answer = self._store.run("beat", worker=worker.id, slot=worker.slot, fields=fields)
         return None if answer == "unknown" else [Owned(key, token, bool(canceled)) for key, token, canceled in answer]
 
@@ -153,7 +162,11 @@ def _fields(worker: WorkerInfo) -> dict[str, str]:
 def _worker(worker_id: str, fields: Mapping[str, str], seen_s_ago: float) -> WorkerInfo:
     known = {name: fields.get(name, "") for name in ("slot", "host", "queue", "device", "doing", "beats")}
     offers = tuple(json.loads(fields.get("offers", "[]")))
-    return WorkerInfo(id=worker_id, pid=int(fields.get("pid", 0)), offers=offers, seen_s_ago=seen_s_ago, **known)
+    return WorkerInfo(
+        id=worker_id, pid=int(fields.get("pid", 0)), offers=offers, seen_s_ago=seen_s_ago,
+        memory_used_mb=float(fields.get("memory_used_mb", 0)), memory_total_mb=float(fields.get("memory_total_mb", 0)),
+        **known,
+    )  # fmt: skip
 
 
 def _card(document: dict[str, Any]) -> GeneratorCard:

@@ -169,3 +169,10 @@ def test_a_token_is_never_given_out_twice_even_by_a_redis_that_lost_its_last_sec
     submitted(store)
     assert claimed(store, worker="w2").token != before.token
     assert store.progress(before, "solve", 50) == "stale"
+
+
+def test_heartbeats_carry_the_devices_memory(fleet: Fleet) -> None:
+    fleet.register(a_worker("w1"), [])
+    fleet.beat(replace(a_worker("w1"), memory_used_mb=1024.0, memory_total_mb=24576.0))
+    (seen,) = fleet.workers()
+    assert (seen.memory_used_mb, seen.memory_total_mb) == (1024, 24576)

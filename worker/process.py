@@ -56,7 +56,16 @@ class Process:
         self._agent = CacheAgent(cache, cache.shared, self.id, queue=queue, silence_s=settings.heartbeat_timeout_s)
         self.runner = Runner(self.id, store, cache, inputs, attending, workshop, max_megapixels=settings.max_image_mp)
         patience = Patience(settings.job_time_limit_s, settings.stall_limit_s)
-        self._pulse = Pulse(info, cards, fleet, store, attending, patience, also=self._agent.beat)
+        self._pulse = Pulse(
+            info,
+            cards,
+            fleet,
+            store,
+            attending,
+            patience,
+            also=self._agent.beat,
+            memory_mb=workshop.memory_mb if workshop else lambda: (0.0, 0.0),
+        )
         self._drain = Drain(attending, grace_s=settings.stop_grace_s, end=self._give_up)
         self._watch = Watch(
             store, fleet, sender,

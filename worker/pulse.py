@@ -43,7 +43,10 @@ def end_process() -> None:
 
 
 class Pulse:
-    """Beats for one worker; `also` is called with every beat (cache snapshots, the watch of the config)."""
+    """Beats for one worker; `also` is called with every beat (cache snapshots, the watch of the config).
+
+    `memory_mb` tells what of the device's memory is used, and how much there is.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Pulse:
         patience: Patience,
         *,
         also: Callable[[], None] = lambda: None,
+        memory_mb: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0),
         end: Callable[[], None] = end_process,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -65,6 +69,7 @@ class Pulse:
         self._attending = attending
         self._patience = patience
         self._also = also
+        self._memory_mb = memory_mb
         self._end = end
         self._clock = clock
         self._unwanted_since: dict[str, float] = {}
@@ -84,7 +89,9 @@ class Pulse:
 
     def beat(self) -> None:
         self._check_clock()
-        owned = self._fleet.beat(replace(self._worker, doing=self._attending.doing))
+        used_mb, total_mb = self._memory_mb()
+        told = replace(self._worker, doing=self._attending.doing, memory_used_mb=used_mb, memory_total_mb=total_mb)
+        owned = self._fleet.beat(told)
         if owned is None:
             self._fleet.register(self._worker, self._cards)
             owned = []

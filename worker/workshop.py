@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jobs.errors import GeneratorUnavailable, UnknownGenerator
 from jobs.fleet import GeneratorCard
-from worker.generators.registry import DEFAULT_GENERATOR, choose_device, discover
+from worker.generators.registry import DEFAULT_GENERATOR, choose_device, device_memory_mb, discover
 
 if TYPE_CHECKING:
     from worker.generators.base import Generator
@@ -23,6 +23,10 @@ class Workshop:
     @property
     def device(self) -> str:
         return str(self._device)
+
+    def memory_mb(self) -> tuple[float, float]:
+        """What of the device's memory is used, by whomever, and how much there is; zeros for the CPU."""
+        return device_memory_mb(self._device)
 
     def cards(self) -> list[GeneratorCard]:
         """What the fleet is told of each generator."""

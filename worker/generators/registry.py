@@ -84,6 +84,14 @@ def choose_device(setting: str) -> torch.device:
     return device
 
 
+def device_memory_mb(device: torch.device) -> tuple[float, float]:
+    """Memory of a CUDA device that is used, by whomever, and all there is, in MB of 2²⁰ bytes; zeros for the CPU."""
+    if device.type != "cuda":
+        return 0.0, 0.0
+    free, total = import_module("torch").cuda.mem_get_info(device)
+    return (total - free) / 2**20, total / 2**20
+
+
 def _make(point: EntryPoint) -> Generator:
     try:
         target = point.load()
