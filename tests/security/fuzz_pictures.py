@@ -5,7 +5,6 @@ python -m tests.security.fuzz_pictures 10000    # seeds 0 to 9999
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from PIL import Image
 from jobs.errors import BadImage, ImageTooLarge
 from jobs.pictures import PICTURE_FORMATS, check_picture
 from tests.security.mutations import seeds, spoiled
+from tests.security.peak import forget_peak, peak_mb
 from worker.images import decode
 
 MEGAPIXELS = 1.0
@@ -37,6 +37,7 @@ def try_pictures(numbers: Iterable[int]) -> Counter[str]:
     for picture in pictures:
         decode(picture, max_megapixels=MEGAPIXELS)
     ends: Counter[str] = Counter()
+    forget_peak()
     before_mb = peak_mb()
     for number in numbers:
         data = spoiled(pictures, number)
@@ -48,10 +49,6 @@ def try_pictures(numbers: Iterable[int]) -> Counter[str]:
         if (grown_mb := peak_mb() - before_mb) > MOST_MEMORY_MB:
             raise Fault(f"seed {number} took {grown_mb:.0f} MB more than any before; the limit is {MOST_MEMORY_MB}")
     return ends
-
-
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _outcome(step: object, data: bytes, number: int) -> str:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import resource
 import struct
-import subprocess
-import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,6 +19,7 @@ from jobs.pictures import PICTURE_FORMATS, check_picture
 from tests.house import House
 from tests.security.fuzz_pictures import try_pictures
 from tests.security.mutations import SIGNATURE, chunk, encoded, rle_bmp, seeds, spoiled
+from tests.security.peak import forget_peak, peak_mb
 from worker.images import decode
 
 CASES = 500
@@ -155,29 +153,21 @@ def test_a_colour_profile_does_not_choose_how_much_memory_is_taken() -> None:
     at = profile.index(b"mluc") + 8  # ICC.1:2022 table 54: the number of records
     profile[at : at + 4] = struct.pack(">I", 0x00FF7F01)
     data = encoded("JPEG", icc_profile=bytes(profile))
-    script = (
-        "import resource, sys; from worker.images import decode; data = sys.stdin.buffer.read();"
-        "kb = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; before = kb();"
-        "decode(data, max_megapixels=1); print(kb() - before)"
-    )
-    ran = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, check=True)
-    assert int(ran.stdout) < MUCH_MEMORY_MB * 1024
+    with bounded():
+        decode(data, max_megapixels=1)
 
 
 class bounded:  # noqa: N801  # reads as a keyword
-    """Fails when the block takes longer than `s`, or more memory than the test process ever took and a little."""
+    """Fails when the block takes longer than `s`, or much more memory than there was before."""
 
     def __init__(self, s: float = SOON_S) -> None:
         self._s = s
 
     def __enter__(self) -> None:
-        self._began, self._before_kb = time.process_time(), _peak_kb()
+        forget_peak()
+        self._began, self._before_mb = time.process_time(), peak_mb()
 
     def __exit__(self, *_: object) -> None:
-        took_s, grown_mb = time.process_time() - self._began, (_peak_kb() - self._before_kb) / 1024
+        took_s, grown_mb = time.process_time() - self._began, peak_mb() - self._before_mb
         assert took_s < self._s, f"{took_s:.2f} s of processor"
         assert grown_mb < MUCH_MEMORY_MB, f"{grown_mb:.0f} MB"
-
-
-def _peak_kb() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
