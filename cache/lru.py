@@ -97,7 +97,8 @@ class LRUCache:
             if size_bytes > self._max_bytes:
                 return False
             now = self._clock()
-            self._drop_expired(now, _SWEPT_PER_SET, freed)
+            if self._deadlines and self._deadlines[0][0] <= now:
+                self._drop_expired(now, _SWEPT_PER_SET, freed)
             if key in self._entries:
                 freed.append(self._remove(key))
             deadline = NEVER if ttl is None else now + ttl
@@ -106,8 +107,10 @@ class LRUCache:
             if ttl is not None:
                 heapq.heappush(self._deadlines, (deadline, next(self._numbers), key))
                 self._compact()
-            self._shrink(now, freed)
-            self._peak_bytes = max(self._peak_bytes, self._bytes)
+            if len(self._entries) > self._max_size or self._bytes > self._max_bytes:
+                self._shrink(now, freed)
+            if self._bytes > self._peak_bytes:
+                self._peak_bytes = self._bytes
         return True
 
     def delete(self, key: Hashable) -> bool:

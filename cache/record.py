@@ -12,10 +12,11 @@ from cache.values import MB, Meta, cost_of
 
 @dataclass(frozen=True)
 class Record:
-    """`length_bytes` are on the wire, `charge_bytes` what Redis spends on the entry; times in µs of Redis' clock."""
+    """`length_bytes` on the wire, in `parts`; `charge_bytes` is what Redis spends on it; times in µs."""
 
     stored_us: int
     length_bytes: int
+    parts: int
     charge_bytes: int
     cost_ms: int
     expires_us: int
@@ -30,10 +31,11 @@ class Record:
         Raises:
             ValueError: it is not one.
         """
-        stored, length, charge, cost, expires, checksum, encoding, meta = text.split(b" ", 7)
+        stored, length, parts, charge, cost, expires, checksum, encoding, meta = text.split(b" ", 8)
         return cls(
-            int(stored), int(length), int(charge), int(cost), int(expires), checksum.decode(), encoding.decode(), meta
-        )
+            int(stored), int(length), int(parts), int(charge), int(cost), int(expires),
+            checksum.decode(), encoding.decode(), meta,
+        )  # fmt: skip
 
     @cached_property
     def meta(self) -> Meta:

@@ -16,6 +16,7 @@ from cache.breaker import Breaker
 from cache.limits import positive
 from cache.missing import MISSING, Missing
 from cache.redis_link import RedisLink, connect
+from cache.redis_stream import STAGE_TTL_S
 from cache.redis_transfer import Offer, Transfer
 from cache.values import JSON, Entry, Meta, checked_key, cost_of, encoded_meta
 
@@ -54,6 +55,8 @@ class RedisCache:
         client = connect(url, connect_timeout_s=connect_timeout_s, timeout_s=timeout_s)
         self.link = RedisLink(client, f"{{{namespace}:cache:{SCHEMA}}}", seed, Breaker(clock=clock))
         limit_s = positive("transfer_timeout_s", transfer_timeout_s)
+        if limit_s > STAGE_TTL_S:
+            raise ValueError(f"transfer_timeout_s is {limit_s}; the limit is {STAGE_TTL_S} (STAGE_TTL_S)")
         self._transfer = Transfer(self.link, limit_s, compress=compress, clock=clock)
 
     @property

@@ -19,7 +19,7 @@ from cache.missing import MISSING, Missing
 from cache.record import Record
 from cache.redis_health import Health
 from cache.redis_link import Command, RedisLink
-from cache.redis_stream import FIRST_BYTES, STAGE_TTL_S, WINDOW_BYTES, Interrupted, receive, send
+from cache.redis_stream import FIRST_PARTS, WINDOW_PARTS, Interrupted, open_stage, parts_of, receive, send
 from cache.values import Entry, Meta
 
 
@@ -52,18 +52,20 @@ class Transfer:
         """The value; the first window rides on the answer that finds it, and is all there is for most."""
         deadline = self._clock() + self._limit_s
         epoch = self._link.epoch
-        touched, window = self._link.run("touch", key, int(saves_work), also=[self._first_window(epoch, key)])
+        touched, parts = self._link.run("touch", key, int(saves_work), also=[self._first_parts(epoch, key)])
         if touched[0] != b"hit":
             return MISSING
         record = Record.parse(touched[3])
         if int(touched[2]) != epoch:
             epoch = int(touched[2])
-            (window,) = self._link.round_trip(self._first_window(epoch, key))
+            (parts,) = self._link.round_trip(self._first_parts(epoch, key))
         try:
-            if record.length_bytes > len(window) == FIRST_BYTES:
+            if parts_of(record.length_bytes) > len(parts) == FIRST_PARTS:
                 name, in_time = self._blob(epoch, key), partial(self._keep, deadline)
-                window = receive(self._link.client, name, record.length_bytes, window, in_time)
-            return Entry(unpack(window, record.checksum, record.encoding), record.meta)
+                payload = receive(self._link.client, name, record.length_bytes, parts, in_time)
+            else:
+                payload = parts[0] if len(parts) == 1 else b"".join(parts)
+            return Entry(unpack(payload, record.checksum, record.encoding), record.meta)
         except (Corrupt, Interrupted):  # or evicted while it was read: the script finds out which
             self._link.run("forget", key, record.stored_us, int(saves_work))
             return MISSING
@@ -77,30 +79,30 @@ class Transfer:
             self._link.count("store: no head-room")
             return False
         stage = f"{self._link.tag}:stage:{secrets.token_hex(8)}"
-        first = ("SET", stage, payload[:WINDOW_BYTES], "EX", STAGE_TTL_S)
+        first = open_stage(stage, payload)
         fence, in_time = offer.seen_version, partial(self._keep, deadline)
-        if len(payload) > WINDOW_BYTES:
+        if parts_of(len(payload)) > WINDOW_PARTS:
             begun = self._send(stage, first, payload, in_time)
             if begun is None:
                 return False
             fence, before = begun if fence is None else fence, []
         else:
-            before = [first]  # nothing lies between staging and committing, so there is nothing to fence off
-        sealed = (stage, len(payload), checksum(payload), encoding)
+            before = first  # nothing lies between staging and committing, so there is nothing to fence off
+        sealed = (stage, len(payload), parts_of(len(payload)), checksum(payload), encoding)
         answer, version = self._commit(offer, fence, sealed, before)
         while answer == b"again":
             in_time()
             answer, version = self._commit(offer, version if fence is None else fence, sealed, [])
         return answer == b"stored"
 
-    def _send(self, stage: str, first: Command, payload: bytes, in_time: Callable[[], None]) -> int | None:
+    def _send(self, stage: str, first: Sequence[Command], payload: bytes, in_time: Callable[[], None]) -> int | None:
         """Stage a value of several windows; the version when that began, or `None` when it is over the limit."""
         self._link.ensure_seed()
         look = ("HMGET", self._link.state_key, "version", "max_bytes")
-        (version, max_bytes), _ = self._link.round_trip(look, first)
+        (version, max_bytes), *_ = self._link.round_trip(look, *first)
         if version is None:  # the server was emptied under us
             self._link.plant_seed()
-            (version, max_bytes), _ = self._link.round_trip(look, first)
+            (version, max_bytes), *_ = self._link.round_trip(look, *first)
         if len(payload) > int(max_bytes):
             self._link.round_trip(("UNLINK", stage), ("HINCRBY", self._link.state_key, "refused", 1))
             return None
@@ -123,8 +125,8 @@ class Transfer:
             (info,) = self._link.round_trip(("INFO", "memory"))
             self.health.note(info)
 
-    def _first_window(self, epoch: int, key: str) -> Command:
-        return ("GETRANGE", self._blob(epoch, key), 0, FIRST_BYTES - 1)
+    def _first_parts(self, epoch: int, key: str) -> Command:
+        return ("LRANGE", self._blob(epoch, key), 0, FIRST_PARTS - 1)
 
     def _blob(self, epoch: int, key: str) -> str:
         return f"{self._link.tag}:blob:{epoch}:{key}"

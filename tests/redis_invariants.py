@@ -29,15 +29,15 @@ def check_invariants(client: redis.Redis, tag: str = "{orfeas:cache:1}", stages:
     assert int(state[b"bytes"]) == sum(record.charge_bytes for record in records.values())
     assert int(state[b"bytes"]) <= int(state[b"max_bytes"])
     assert len(order) <= int(state[b"max_size"])
-    lengths = {name: (length, ttl) for name, length, ttl in zip(blobs[::3], blobs[1::3], blobs[2::3], strict=True)}
+    parts = {name: (number, ttl) for name, number, ttl in zip(blobs[::3], blobs[1::3], blobs[2::3], strict=True)}
     for key, record in records.items():
-        assert lengths.pop(f"{tag}:blob:{epoch}:{key.decode()}".encode()) == (record.length_bytes, -1)
+        assert parts.pop(f"{tag}:blob:{epoch}:{key.decode()}".encode()) == (record.parts, -1)
     doomed = state[b"garbage"].decode().split()
-    for name, (_, ttl) in lengths.items():
+    for name, (_, ttl) in parts.items():
         kind = name.decode().removeprefix(tag).split(":")
         expected = ttl > 0 if kind[1] == "stage" else kind[2] in doomed
         assert expected, f"{name!r} belongs to no entry"
-    assert sum(b":stage:" in name for name in lengths) <= stages
+    assert sum(b":stage:" in name for name in parts) <= stages
 
 
 _BLOBS = """
@@ -46,7 +46,7 @@ for _, kind in ipairs({':blob:', ':stage:'}) do
   local pattern = string.gsub(ARGV[1], '[%[%]*?\\\\]', '\\\\%0') .. kind .. '*'
   for _, name in ipairs(redis.call('KEYS', pattern)) do
     table.insert(found, name)
-    table.insert(found, redis.call('STRLEN', name))
+    table.insert(found, redis.call('LLEN', name))
     table.insert(found, redis.call('TTL', name))
   end
 end

@@ -6,10 +6,10 @@
 --   KEYS[1] state    HASH    epoch, version, deleted: see below; bytes, limits, policy, floor, garbage, counters
 --   KEYS[2] order    ZSET    key -> when last used, microseconds (lru), or worth (gdsf); the lowest leaves first
 --   KEYS[3] expiry   ZSET    key -> when it expires, microseconds; keys without a life span are not in it
---   KEYS[4] entries  HASH    key -> record: stored_us length charge cost_ms expires_us checksum encoding meta
+--   KEYS[4] entries  HASH    key -> record: stored_us length parts charge cost_ms expires_us checksum encoding meta
 --   KEYS[5] hits     HASH    key -> lookups answered since it was stored
 --   KEYS[6] events   STREAM  what local tiers must hear of; ids are versions
---   <tag>:blob:<epoch>:<key>  STRING  a value; made under <tag>:stage:<token> and renamed when it is whole
+--   <tag>:blob:<epoch>:<key>  LIST  a value in parts; made under <tag>:stage:<token> and renamed when it is whole
 --   <tag>:garbage:<epoch>     ZSET    the order of an epoch that was cleared; its blobs are deleted step by step
 --
 -- version grows by one with every delete, clear and change of limits or configuration; it starts at the server's
@@ -17,7 +17,8 @@
 -- of the last delete. All three are microseconds of about 2^51 and stay exact in Lua's doubles until the year 2255.
 local STATE, ORDER, EXPIRY, ENTRIES, HITS, EVENTS = unpack(KEYS)
 local TAG = ARGV[1]
-local STEP_ENTRIES, STEP_BYTES = 128, 64 * 1024 * 1024 -- freeing 1 MB blocks the server for about 32 microseconds
+local PART_BYTES = 131072 -- of a value, about
+local STEP_ENTRIES, STEP_BYTES = 128, 32 * 1024 * 1024 -- freeing 1 MB blocks the server for about 32 microseconds
 local EVENTS_KEPT = 1000
 
 -- tostring(1795248838000001) would be 1.795248838e+15, and -1 * 0 would be written -0
@@ -33,8 +34,8 @@ local function blob(epoch, key) return TAG .. ':blob:' .. epoch .. ':' .. key en
 local function count(field, by) redis.call('HINCRBY', STATE, field, text(by or 1)) end
 
 local function parse(record)
-  local stored, length, charge, cost, expires = string.match(record, '^(%d+) (%d+) (%d+) (%d+) (%d+) ')
-  return { stored = stored, length = tonumber(length), charge = tonumber(charge), cost = tonumber(cost),
+  local stored, parts, charge, cost, expires = string.match(record, '^(%d+) %d+ (%d+) (%d+) (%d+) (%d+) ')
+  return { stored = stored, parts = tonumber(parts), charge = tonumber(charge), cost = tonumber(cost),
            expires = tonumber(expires) }
 end
 
@@ -89,7 +90,7 @@ local function purge_garbage(budget)
         break
       end
       local name = blob(epoch, popped[1])
-      spend(budget, redis.call('STRLEN', name))
+      spend(budget, redis.call('LLEN', name) * PART_BYTES)
       redis.call('UNLINK', name)
     end
   end
