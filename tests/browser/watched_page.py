@@ -51,11 +51,6 @@ class WatchedPage:
         """Until the viewer shows a mesh."""
         self.page.wait_for_selector(".viewer[data-state=shown]", timeout=MESH_LIMIT_MS)
 
-    def wait_jobs(self, count: int, status: str = "succeeded") -> None:
-        self.page.wait_for_function(
-            f"document.querySelectorAll('.job[data-status={status}]').length >= {count}", timeout=MESH_LIMIT_MS
-        )
-
 
 def star(folder: Path, colour: str, name: str = "") -> Path:
     """A picture with a clear shape on white, another one for each colour."""

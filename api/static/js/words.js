@@ -16,6 +16,7 @@ export function bytes(value) {
 }
 
 export function seconds(value) {
+  if (value === 0) return "0 s";
   if (value < 0.0095) return "under 10 ms";
   if (value < 0.995) return `${Math.round(value * 1000)} ms`;
   if (value < 60) return `${value.toFixed(1)} s`;
