@@ -1,4 +1,4 @@
-"""Draws `rocket.png`, the sample picture: `python assets/draw_rocket.py`. Same licence as the rest of the repository."""
+"""Draws `rocket.png`, the sample picture: `python assets/draw_rocket.py`. Same licence as the rest."""
 
 from __future__ import annotations
 

@@ -56,7 +56,11 @@ class _Buffer:
 
 
 def write(
-    vertices: NDArray[np.floating], faces: NDArray[np.integer], look: Appearance, *, normals: NDArray[np.floating] | None
+    vertices: NDArray[np.floating],
+    faces: NDArray[np.integer],
+    look: Appearance,
+    *,
+    normals: NDArray[np.floating] | None,
 ) -> bytes:
     """The GLB of a mesh, vertices (n, 3) in metres; the same arguments give the same bytes.
 

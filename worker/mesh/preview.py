@@ -22,6 +22,7 @@ from worker.mesh.topology import unit_length
 
 _PIXELS_AT_ONCE = 1 << 18
 _MOST_SAMPLES_PX = 1024  # beyond the size asked for: three samples a pixel and side at 512, one and a half at 2048
+_FLOOR_STEP = 4
 _PAPER_CENTRE, _PAPER_EDGE = np.float32([0.955, 0.96, 0.965]), np.float32([0.80, 0.815, 0.835])
 _KEY = np.float32([-0.55, 0.60, 0.58])  # from the upper left, towards the eye, in view space
 
@@ -56,17 +57,24 @@ def _paper(side_px: int) -> Floats:
 
 
 def _darken_floor(picture: Floats, stage: Stage, sight: Sight) -> None:
-    """The mesh's shadow on the floor it stands on; the floor itself is the paper."""
+    """The mesh's shadow on the floor it stands on; the floor itself is the paper.
+
+    Shadows there are soft: one sample in `_FLOOR_STEP` ² is enough, and the rest is drawn between them.
+    """
     dark = shading.contact(stage.vertices, stage.vertices[stage.faces])
     floor, side = float(stage.vertices[:, 1].min()), len(dark)
-    for row, column in _portions(sight.face == NO_FACE):
-        rays = stage.in_mesh_axes(stage.lens.directions(row, column))
-        steps = np.where(rays[:, 1] < -1e-3, (floor - stage.eye[1]) / np.minimum(rays[:, 1], -1e-3), 0)
-        place = stage.eye + rays * steps[:, None]
-        uv = place[:, [0, 2]] / shading.CONTACT_REACH * (1, -1) + 0.5
-        inside = ((uv > 0) & (uv < 1)).all(axis=1) & (steps > 0)
-        shadow = sample(dark.reshape(side, side, 1), uv.clip(0, 1))[:, 0] * inside
-        picture[row, column] *= 1 - shadow[:, None]
+    count = -(-stage.lens.side_px // _FLOOR_STEP)
+    line = (np.arange(count, dtype=np.float32) + 0.5) * (stage.lens.side_px / count) - 0.5
+    row, column = (axis.ravel() for axis in np.meshgrid(line, line, indexing="ij"))
+    rays = stage.in_mesh_axes(stage.lens.directions(row, column))
+    steps = np.where(rays[:, 1] < -1e-3, (floor - stage.eye[1]) / np.minimum(rays[:, 1], -1e-3), 0)
+    place = stage.eye + rays * steps[:, None]
+    uv = place[:, [0, 2]] / shading.CONTACT_REACH * (1, -1) + 0.5
+    inside = ((uv > 0) & (uv < 1)).all(axis=1) & (steps > 0)
+    shadow = sample(dark.reshape(side, side, 1), uv.clip(0, 1))[:, 0] * inside
+    coarse = shadow.reshape(count, count).astype(np.float32)
+    fine = cv2.resize(coarse, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    picture *= 1 - fine[..., None] * (sight.face == NO_FACE)[..., None]
 
 
 def _paint(picture: Floats, stage: Stage, sight: Sight) -> None:

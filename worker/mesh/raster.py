@@ -77,7 +77,7 @@ def look(triangles: Floats, lens: Lens) -> Sight:
 def edge_functions(triangles: Floats) -> Floats:
     """Per face a matrix (m, 3, 3) that turns a ray into unnormalised corner weights, perspective included.
 
-    With the corners as columns of V the weights of the ray d are V⁻¹d up to scale, and the rows of V⁻¹ are cross products.
+    With the corners as columns of V the weights of the ray d are V⁻¹d up to scale; V⁻¹ has cross products as rows.
     """
     a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
     return np.stack((np.cross(b, c), np.cross(c, a), np.cross(a, b)), axis=1)

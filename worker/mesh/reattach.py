@@ -77,7 +77,9 @@ def _charts(faces: Ints, count: int) -> NDArray[np.intp]:
     return connected_components(graph, directed=False)[1][faces[:, 0]]
 
 
-def _lookup(old: trimesh.Trimesh, values: Floats, charts: NDArray[np.intp], points: Floats, point_charts: NDArray[np.intp]) -> Floats:
+def _lookup(
+    old: trimesh.Trimesh, values: Floats, charts: NDArray[np.intp], points: Floats, point_charts: NDArray[np.intp]
+) -> Floats:
     """Vertex values (n, k) of the old surface at the closest point of the same chart to each of (q, 3) points."""
     result = np.zeros((len(points), values.shape[1]))
     triangles = np.asarray(old.vertices)[old.faces]

@@ -72,7 +72,9 @@ def _facing(direction: Floats) -> Floats:
     return np.stack((side, np.cross(forward, side), forward)).astype(np.float32)
 
 
-def shade(albedo: Floats, normals: Floats, rays: Floats, lit: Floats, open_sky: Floats, key: Floats, up: Floats) -> Floats:
+def shade(
+    albedo: Floats, normals: Floats, rays: Floats, lit: Floats, open_sky: Floats, key: Floats, up: Floats
+) -> Floats:
     """Light (k, 3) that leaves points towards the eye.
 
     `normals`, `rays` (from the eye) in view space; `lit` the share of the key light, `open_sky` of the fill, both (k,).

@@ -65,7 +65,10 @@ def _candidates(surface: Surface, target_faces: int, closed: bool) -> Iterator[S
 
 
 def _sound(candidate: Surface, original: Surface) -> bool:
-    return topology.topology(*candidate).watertight and topology.signed_volume(*candidate) * topology.signed_volume(*original) > 0
+    return (
+        topology.topology(*candidate).watertight
+        and topology.signed_volume(*candidate) * topology.signed_volume(*original) > 0
+    )
 
 
 def _collapsed(surface: Surface, target_faces: int) -> Surface:
@@ -84,7 +87,9 @@ def _compact(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> Surface
 
 def _solid(surface: Surface) -> manifold3d.Manifold:
     vertices, faces = surface
-    return manifold3d.Manifold(manifold3d.Mesh64(np.ascontiguousarray(vertices), np.ascontiguousarray(faces, dtype=np.uint64)))
+    return manifold3d.Manifold(
+        manifold3d.Mesh64(np.ascontiguousarray(vertices), np.ascontiguousarray(faces, dtype=np.uint64))
+    )
 
 
 def _surface(solid: manifold3d.Manifold) -> Surface:

@@ -26,7 +26,7 @@ _CREASE = math.cos(math.radians(38))
 class Stage:
     """A mesh of longest side 1, in its own axes and in those of the lens, and the way back.
 
-    `vertices` (n, 3) are in mesh axes; `triangles` (m, 3, 3) and the corners' `normals` (m, 3, 3) as the lens sees them.
+    `vertices` (n, 3) are in mesh axes; `triangles` and the corners' `normals` (m, 3, 3) as the lens sees them.
     """
 
     vertices: Floats
