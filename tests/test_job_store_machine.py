@@ -38,6 +38,7 @@ class Jobs(RuleBasedStateMachine):
         self.endings: dict[str, int] = {}
         self.held: list[tuple[str, Work]] = []
         self.archive: set[str] = set()
+        self.sending: list[Work] = []
         self.born = 0
         for worker in WORKERS:
             self.fleet.register(a_worker(worker), [])
@@ -125,6 +126,17 @@ class Jobs(RuleBasedStateMachine):
         self.store.age(0.001)
         for work in self.store.due():
             self.store.sent(work)
+
+    @rule()
+    def send(self) -> None:
+        for key in self._waiting():
+            self.sending += self.store.due(only=key)
+
+    @rule()
+    def note_what_was_sent(self) -> None:
+        """Somebody may have claimed, ended or put back the work between the message and the note."""
+        while self.sending:
+            self.store.sent(self.sending.pop())
 
     @invariant()
     def every_step_of_a_job_is_legal(self) -> None:
