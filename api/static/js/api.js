@@ -1,6 +1,7 @@
 // Talks to the service: adds the visitor's key, turns problem documents into errors that people can read.
 
 const KEY = "orfeas.key";
+const MOST_TRIES = 20; // each holds its answer for up to 25 s
 export const keyEvents = new EventTarget();
 
 export class ApiError extends Error {
@@ -48,6 +49,18 @@ async function errorFrom(response) {
   });
 }
 
+/** A file that may have to be made first: asks again as long as the service says that it is being made. */
+async function file(path) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await call(path);
+    } catch (error) {
+      if (error.code !== "rendering" || tries === MOST_TRIES) throw error;
+      await new Promise((resume) => setTimeout(resume, 1000 * (error.retryAfterS ?? 2)));
+    }
+  }
+}
+
 const json = async (path, options) => (await call(path, options)).json();
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value ?? false)).toString();
 
@@ -81,9 +94,9 @@ export const api = {
     const up = job.options.up_axis && job.options.up_axis !== "y" ? "y" : null;
     const target = job.result.faces > mostFaces ? mostFaces : null;
     const asked = query({ up_axis: up, target_faces: target });
-    return (await call(`/api/jobs/${job.id}/model.glb${asked && `?${asked}`}`)).arrayBuffer();
+    return (await file(`/api/jobs/${job.id}/model.glb${asked && `?${asked}`}`)).arrayBuffer();
   },
-  file: async (path) => (await call(path)).blob(),
+  file: async (path) => (await file(path)).blob(),
   modelPath: (id, format, options) => `/api/jobs/${id}/model.${format}?${query(options)}`,
 };
 
