@@ -51,7 +51,7 @@ def _paths(app: Flask) -> dict[str, dict[str, str]]:
     """Endpoints by path and method, as OpenAPI writes both."""
     paths: dict[str, dict[str, str]] = {}
     for rule in app.url_map.iter_rules():
-        if rule.endpoint not in _HIDDEN:
+        if not _FILE.match(rule.rule):
             methods = {method.lower(): rule.endpoint for method in rule.methods or () if method.lower() in _METHODS}
             paths.setdefault(_VARIABLE.sub(r"{\1}", rule.rule), {}).update(methods)
     return paths
