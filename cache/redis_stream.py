@@ -1,8 +1,8 @@
 """The parts of a large value on one connection, around redis-py's parser, which would copy every byte three times.
 
-A value is a list of parts. A string would have to be moved as it grows and be freed in one go, which holds the server
-for tens of milliseconds at 50 MB; a list grows by itself and is freed in the background. What is expected is known to
-the byte, so an answer that differs by one ends the connection: nothing is guessed.
+A large value is a list of parts. A string would have to be moved as it grows and be freed in one go, which holds the
+server for tens of milliseconds at 50 MB; a list grows by itself and is freed in the background. What is expected is
+known to the byte, so an answer that differs by one ends the connection: nothing is guessed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cache.redis_link import Command
 
 PART_BYTES = (1 << 17) - 64  # with what surrounds it, one allocation class; more than 64 parts are freed in background
 WINDOW_PARTS = 8  # in one command: just under 1 MiB, which holds the server for a fraction of a millisecond
-FIRST_PARTS = 2  # ride on the answer that finds the value, through the parser
+WINDOW_BYTES = WINDOW_PARTS * PART_BYTES  # up to here a value is a plain string, sent and read in one go
 STAGE_TTL_S = 60
 
 
@@ -28,24 +28,17 @@ class Interrupted(Exception):
 
 
 def parts_of(length: int) -> int:
-    """The number of parts of a value; an empty one has one, because Redis keeps no empty list."""
-    return max(1, -(-length // PART_BYTES))
-
-
-def split(payload: bytes, first: int, number: int) -> list[memoryview]:
-    """Some parts of a value."""
-    view = memoryview(payload)
-    ends = min(first + number, parts_of(len(payload)))
-    return [view[part * PART_BYTES : (part + 1) * PART_BYTES] for part in range(first, ends)]
+    """The number of parts of a value; 0 for one that is a plain string."""
+    return -(-length // PART_BYTES) if length > WINDOW_BYTES else 0
 
 
 def open_stage(stage: str, payload: bytes) -> list[Command]:
-    """The commands that begin a value with its first window: at once, so that none ever lacks a life span, and such
+    """The commands that begin a list with its first window: at once, so that none ever lacks a life span, and such
     that they may be sent twice."""
     return [
         ("MULTI",),
         ("UNLINK", stage),
-        ("RPUSH", stage, *split(payload, 0, WINDOW_PARTS)),
+        ("RPUSH", stage, *_window(payload, 0)),
         ("EXPIRE", stage, STAGE_TTL_S),
         ("EXEC",),
     ]
@@ -58,17 +51,22 @@ def send(client: redis.Redis, stage: str, payload: bytes, in_time: Callable[[], 
         redis.RedisError, OSError: the server failed or refused.
     """
     with _borrowed(client) as (connection, _):
-        for first in range(WINDOW_PARTS, parts_of(len(payload)), WINDOW_PARTS):
+        for start in range(WINDOW_BYTES, len(payload), WINDOW_BYTES):
             in_time()
             # RPUSHX: should the stage have expired meanwhile, RPUSH would begin one that never does
-            connection.send_command("RPUSHX", stage, *split(payload, first, WINDOW_PARTS))
-            if first > WINDOW_PARTS:
+            connection.send_command("RPUSHX", stage, *_window(payload, start))
+            if start > WINDOW_BYTES:
                 connection.read_response()
         connection.read_response()
 
 
-def receive(client: redis.Redis, name: str, length: int, begun: list[bytes], in_time: Callable[[], None]) -> bytes:
-    """The `length` bytes of a value of which the first parts are known, received into their final place.
+def _window(payload: bytes, start: int) -> list[memoryview]:
+    window = memoryview(payload)[start : start + WINDOW_BYTES]
+    return [window[part : part + PART_BYTES] for part in range(0, len(window), PART_BYTES)]
+
+
+def receive(client: redis.Redis, name: str, length: int, in_time: Callable[[], None]) -> bytes:
+    """The `length` bytes of a list, received into their final place.
 
     Raises:
         Interrupted: the value is another by now.
@@ -78,9 +76,7 @@ def receive(client: redis.Redis, name: str, length: int, begun: list[bytes], in_
     whole.seek(length - 1)
     whole.write(b"\0")  # BytesIO gives its memory away without a copy, when it is asked for in the end
     with whole.getbuffer() as view, _borrowed(client) as (connection, wire):
-        for part, known in enumerate(begun):
-            view[part * PART_BYTES : part * PART_BYTES + len(known)] = known
-        for first in range(len(begun), parts_of(length), WINDOW_PARTS):
+        for first in range(0, parts_of(length), WINDOW_PARTS):
             in_time()
             last = min(first + WINDOW_PARTS, parts_of(length)) - 1
             connection.send_command("LRANGE", name, first, last)

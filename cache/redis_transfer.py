@@ -19,7 +19,7 @@ from cache.missing import MISSING, Missing
 from cache.record import Record
 from cache.redis_health import Health
 from cache.redis_link import Command, RedisLink
-from cache.redis_stream import FIRST_PARTS, WINDOW_PARTS, Interrupted, open_stage, parts_of, receive, send
+from cache.redis_stream import STAGE_TTL_S, Interrupted, open_stage, parts_of, receive, send
 from cache.values import Entry, Meta
 
 
@@ -49,23 +49,20 @@ class Transfer:
         return Record.parse(touched[3]).meta if touched[0] == b"hit" else MISSING
 
     def read(self, key: str, saves_work: bool) -> Entry | Missing:
-        """The value; the first window rides on the answer that finds it, and is all there is for most."""
+        """The value; one of up to a window comes with the answer that finds it."""
         deadline = self._clock() + self._limit_s
         epoch = self._link.epoch
-        touched, parts = self._link.run("touch", key, int(saves_work), also=[self._first_parts(epoch, key)])
+        touched, payload = self._link.run("touch", key, int(saves_work), also=[("GET", self._name("blob", epoch, key))])
         if touched[0] != b"hit":
             return MISSING
-        record = Record.parse(touched[3])
-        if int(touched[2]) != epoch:
-            epoch = int(touched[2])
-            (parts,) = self._link.round_trip(self._first_parts(epoch, key))
+        record, now = Record.parse(touched[3]), int(touched[2])
         try:
-            if parts_of(record.length_bytes) > len(parts) == FIRST_PARTS:
-                name, in_time = self._blob(epoch, key), partial(self._keep, deadline)
-                payload = receive(self._link.client, name, record.length_bytes, parts, in_time)
-            else:
-                payload = parts[0] if len(parts) == 1 else b"".join(parts)
-            return Entry(unpack(payload, record.checksum, record.encoding), record.meta)
+            if record.parts:
+                name, in_time = self._name("parts", now, key), partial(self._keep, deadline)
+                payload = receive(self._link.client, name, record.length_bytes, in_time)
+            elif now != epoch:
+                (payload,) = self._link.round_trip(("GET", self._name("blob", now, key)))
+            return Entry(unpack(payload or b"", record.checksum, record.encoding), record.meta)
         except (Corrupt, Interrupted):  # or evicted while it was read: the script finds out which
             self._link.run("forget", key, record.stored_us, int(saves_work))
             return MISSING
@@ -79,15 +76,15 @@ class Transfer:
             self._link.count("store: no head-room")
             return False
         stage = f"{self._link.tag}:stage:{secrets.token_hex(8)}"
-        first = open_stage(stage, payload)
         fence, in_time = offer.seen_version, partial(self._keep, deadline)
-        if parts_of(len(payload)) > WINDOW_PARTS:
-            begun = self._send(stage, first, payload, in_time)
+        before: list[Command] = []
+        if parts_of(len(payload)):
+            begun = self._send(stage, payload, in_time)
             if begun is None:
                 return False
-            fence, before = begun if fence is None else fence, []
-        else:
-            before = first  # nothing lies between staging and committing, so there is nothing to fence off
+            fence = begun if fence is None else fence
+        else:  # nothing lies between staging and committing, so there is nothing to fence off
+            before = [("SET", stage, payload, "EX", STAGE_TTL_S)]
         sealed = (stage, len(payload), parts_of(len(payload)), checksum(payload), encoding)
         answer, version = self._commit(offer, fence, sealed, before)
         while answer == b"again":
@@ -95,9 +92,10 @@ class Transfer:
             answer, version = self._commit(offer, version if fence is None else fence, sealed, [])
         return answer == b"stored"
 
-    def _send(self, stage: str, first: Sequence[Command], payload: bytes, in_time: Callable[[], None]) -> int | None:
+    def _send(self, stage: str, payload: bytes, in_time: Callable[[], None]) -> int | None:
         """Stage a value of several windows; the version when that began, or `None` when it is over the limit."""
         self._link.ensure_seed()
+        first = open_stage(stage, payload)
         look = ("HMGET", self._link.state_key, "version", "max_bytes")
         (version, max_bytes), *_ = self._link.round_trip(look, *first)
         if version is None:  # the server was emptied under us
@@ -125,11 +123,8 @@ class Transfer:
             (info,) = self._link.round_trip(("INFO", "memory"))
             self.health.note(info)
 
-    def _first_parts(self, epoch: int, key: str) -> Command:
-        return ("LRANGE", self._blob(epoch, key), 0, FIRST_PARTS - 1)
-
-    def _blob(self, epoch: int, key: str) -> str:
-        return f"{self._link.tag}:blob:{epoch}:{key}"
+    def _name(self, kind: str, epoch: int, key: str) -> str:
+        return f"{self._link.tag}:{kind}:{epoch}:{key}"
 
     def _keep(self, deadline: float) -> None:
         if self._clock() > deadline:

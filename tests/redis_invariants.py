@@ -29,24 +29,27 @@ def check_invariants(client: redis.Redis, tag: str = "{orfeas:cache:1}", stages:
     assert int(state[b"bytes"]) == sum(record.charge_bytes for record in records.values())
     assert int(state[b"bytes"]) <= int(state[b"max_bytes"])
     assert len(order) <= int(state[b"max_size"])
-    parts = {name: (number, ttl) for name, number, ttl in zip(blobs[::3], blobs[1::3], blobs[2::3], strict=True)}
+    lengths = {name: (number, ttl) for name, number, ttl in zip(blobs[::3], blobs[1::3], blobs[2::3], strict=True)}
     for key, record in records.items():
-        assert parts.pop(f"{tag}:blob:{epoch}:{key.decode()}".encode()) == (record.parts, -1)
+        kind = "parts" if record.parts else "blob"
+        name = f"{tag}:{kind}:{epoch}:{key.decode()}".encode()
+        assert lengths.pop(name) == (record.parts or record.length_bytes, -1)
     doomed = state[b"garbage"].decode().split()
-    for name, (_, ttl) in parts.items():
+    for name, (_, ttl) in lengths.items():
         kind = name.decode().removeprefix(tag).split(":")
         expected = ttl > 0 if kind[1] == "stage" else kind[2] in doomed
         assert expected, f"{name!r} belongs to no entry"
-    assert sum(b":stage:" in name for name in parts) <= stages
+    assert sum(b":stage:" in name for name in lengths) <= stages
 
 
 _BLOBS = """
 local found = {}
-for _, kind in ipairs({':blob:', ':stage:'}) do
+for _, kind in ipairs({':blob:', ':parts:', ':stage:'}) do
   local pattern = string.gsub(ARGV[1], '[%[%]*?\\\\]', '\\\\%0') .. kind .. '*'
   for _, name in ipairs(redis.call('KEYS', pattern)) do
     table.insert(found, name)
-    table.insert(found, redis.call('LLEN', name))
+    local text = redis.call('TYPE', name).ok == 'string'
+    table.insert(found, redis.call(text and 'STRLEN' or 'LLEN', name))
     table.insert(found, redis.call('TTL', name))
   end
 end

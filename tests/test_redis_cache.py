@@ -8,12 +8,12 @@ import pytest
 import redis
 
 from cache import MISSING, BadEntry, InvalidKey, RedisCache
-from cache.redis_stream import FIRST_PARTS, PART_BYTES, WINDOW_PARTS, send
+from cache.redis_stream import PART_BYTES, WINDOW_BYTES, send
 from tests.cache_keys import KEYS, key
 from tests.redis_invariants import check_invariants
 from tests.servers import wait_until
 
-EDGES = [parts * PART_BYTES + more for parts in (1, FIRST_PARTS, WINDOW_PARTS) for more in (0, 1)]
+EDGES = [length + more for length in (PART_BYTES, WINDOW_BYTES, WINDOW_BYTES + PART_BYTES) for more in (0, 1)]
 MakeCache = Callable[..., RedisCache]
 
 
@@ -35,7 +35,7 @@ def order(cache: RedisCache) -> list[str]:
 
 @pytest.mark.parametrize(
     "length",
-    [0, 1, 44, 45, 8192, 100_000, 5 * WINDOW_PARTS * PART_BYTES, 9_999_999, *EDGES],
+    [0, 1, 44, 45, 8192, 100_000, 5 * WINDOW_BYTES, 9_999_999, *EDGES],
 )
 def test_a_value_of_any_length_comes_back_as_it_was_stored(cache: RedisCache, length: int) -> None:
     data = os.urandom(length)
@@ -198,7 +198,7 @@ def test_a_damaged_value_is_a_miss_is_counted_and_forgotten(
     cache: RedisCache, real_redis: redis.Redis, flaw: str
 ) -> None:
     cache.store(key(1), b"x" * 3_000_000, {}, cost_s=2)
-    (blob,) = real_redis.scan_iter("*:blob:*")
+    (blob,) = real_redis.scan_iter("*:parts:*")
     if flaw == "flipped":
         real_redis.lset(blob, 17, b"y" * PART_BYTES)
     elif flaw == "short":

@@ -6,7 +6,7 @@
 --   <tag>:totals   HASH  counter -> sum over processes that are gone
 --   <tag>:folded   HASH  process -> the snapshot that is in the totals
 --   <tag>:folded_at ZSET process -> when that was
---   state, order, expiry, entries, hits, blob, garbage   one step of housekeeping, see common
+--   state, order, expiry, entries, hits, blob, parts, garbage   one step of housekeeping, see common
 --
 -- ARGV: tag, process ('' to only look after the others), snapshot, applied version, microseconds after which a silent
 -- process is gone, 1 when this is its last beat

@@ -5,8 +5,8 @@
 --   expiry   ZSET    gains the key when it has a life span; loses the evicted and the expired
 --   entries  HASH    gains the record; loses the evicted
 --   hits     HASH    starts at 0 for the key
---   stage    LIST    measured, then renamed to the blob
---   blob     LIST    the value, from now on
+--   stage    STRING or LIST  measured, then renamed
+--   blob, parts      one of them is the value, from now on
 --
 -- ARGV: tag, key, fence (the version when it was begun, '' when that is now), 1 for a copy from another tier, stage,
 --       length, parts, checksum, encoding, cost in ms, life span in ms ('' for the default, 0 for none),
@@ -14,7 +14,7 @@
 -- Answers {'unseeded'} | {status, version, epoch}: stored; again (room was made, not yet enough: call once more);
 --         stale (cleared since the fence; a copy also: something was deleted since); lost (the stage is not whole);
 --         too_large (over max_bytes by itself)
-local key, fence, copied, stage, length = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], ARGV[6]
+local key, fence, copied, stage, length = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
 local parts, checksum, encoding, cost = tonumber(ARGV[7]), ARGV[8], ARGV[9], ARGV[10]
 local ttl, room, meta = ARGV[11], ARGV[12], ARGV[13]
 local ENTRY_OVERHEAD = 600 -- bytes: two sorted sets, two hashes and the names beside the value, measured
@@ -27,7 +27,7 @@ if fence and (fence < tonumber(epoch) or (copied == '1' and fence < tonumber(sta
   redis.call('UNLINK', stage)
   return { 'stale', version, epoch }
 end
-if redis.call('LLEN', stage) ~= parts then
+if not whole(stage, { length = length, parts = parts }) then
   redis.call('UNLINK', stage)
   return { 'lost', version, epoch }
 end
@@ -51,11 +51,12 @@ local expires = 0
 if ttl == '' then ttl = state[7] end
 if tonumber(ttl) > 0 then expires = now + tonumber(ttl) * 1000 end
 local entry = { cost = tonumber(cost), charge = charge }
-redis.call('RENAME', stage, blob(epoch, key))
-redis.call('PERSIST', blob(epoch, key))
+local place = name(parts == 0 and 'blob' or 'parts', epoch, key)
+redis.call('RENAME', stage, place)
+redis.call('PERSIST', place)
 redis.call('ZADD', ORDER, score(state[3], redis.call('HGET', STATE, 'floor'), now, 1, entry), key)
 if expires > 0 then redis.call('ZADD', EXPIRY, text(expires), key) end
-redis.call('HSET', ENTRIES, key, table.concat({ text(now), length, text(parts), text(charge), cost,
+redis.call('HSET', ENTRIES, key, table.concat({ text(now), text(length), text(parts), text(charge), cost,
                                                 text(expires), checksum, encoding, meta }, ' '))
 redis.call('HSET', HITS, key, 0)
 count('bytes', charge)

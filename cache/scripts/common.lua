@@ -9,7 +9,8 @@
 --   KEYS[4] entries  HASH    key -> record: stored_us length parts charge cost_ms expires_us checksum encoding meta
 --   KEYS[5] hits     HASH    key -> lookups answered since it was stored
 --   KEYS[6] events   STREAM  what local tiers must hear of; ids are versions
---   <tag>:blob:<epoch>:<key>  LIST  a value in parts; made under <tag>:stage:<token> and renamed when it is whole
+--   <tag>:blob:<epoch>:<key>   STRING  a value of up to 1 MiB
+--   <tag>:parts:<epoch>:<key>  LIST    a larger one; both are made under <tag>:stage:<token>, and renamed when whole
 --   <tag>:garbage:<epoch>     ZSET    the order of an epoch that was cleared; its blobs are deleted step by step
 --
 -- version grows by one with every delete, clear and change of limits or configuration; it starts at the server's
@@ -29,13 +30,20 @@ local function now_us()
   return time[1] * 1000000 + time[2]
 end
 
-local function blob(epoch, key) return TAG .. ':blob:' .. epoch .. ':' .. key end
+local function name(kind, epoch, key) return TAG .. ':' .. kind .. ':' .. epoch .. ':' .. key end
+
+-- Whether what lies under the name is as long as it should be.
+local function whole(name, entry)
+  if entry.parts == 0 then return redis.call('STRLEN', name) == entry.length end
+  return redis.call('LLEN', name) == entry.parts
+end
 
 local function count(field, by) redis.call('HINCRBY', STATE, field, text(by or 1)) end
 
 local function parse(record)
-  local stored, parts, charge, cost, expires = string.match(record, '^(%d+) %d+ (%d+) (%d+) (%d+) (%d+) ')
-  return { stored = stored, parts = tonumber(parts), charge = tonumber(charge), cost = tonumber(cost),
+  local stored, length, parts, charge, cost, expires =
+    string.match(record, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) ')
+  return { stored = stored, length = tonumber(length), parts = tonumber(parts), charge = tonumber(charge), cost = tonumber(cost),
            expires = tonumber(expires) }
 end
 
@@ -46,7 +54,7 @@ local function drop(epoch, key, entry)
   redis.call('ZREM', EXPIRY, key)
   redis.call('HDEL', ENTRIES, key)
   redis.call('HDEL', HITS, key)
-  redis.call('UNLINK', blob(epoch, key))
+  redis.call('UNLINK', name('blob', epoch, key), name('parts', epoch, key))
   count('bytes', -entry.charge)
 end
 
@@ -89,9 +97,9 @@ local function purge_garbage(budget)
         redis.call('HSET', STATE, 'garbage', garbage)
         break
       end
-      local name = blob(epoch, popped[1])
-      spend(budget, redis.call('LLEN', name) * PART_BYTES)
-      redis.call('UNLINK', name)
+      local small, large = name('blob', epoch, popped[1]), name('parts', epoch, popped[1])
+      spend(budget, redis.call('STRLEN', small) + redis.call('LLEN', large) * PART_BYTES)
+      redis.call('UNLINK', small, large)
     end
   end
   return garbage == ''

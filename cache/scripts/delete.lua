@@ -3,7 +3,7 @@
 --   state    HASH    version and deleted move on; bytes lose the charge
 --   order, expiry, entries, hits   lose the key
 --   events   STREAM  gains "delete <key>"
---   blob     LIST    deleted
+--   blob, parts      deleted
 --
 -- ARGV: tag, key · Answers {'unseeded'} | {'deleted' | 'absent', version, epoch}
 local key = ARGV[2]

@@ -2,7 +2,7 @@
 --
 --   state    HASH  hits, misses, saved_ms and corruptions corrected
 --   order, expiry, entries, hits   lose the key
---   blob     LIST    deleted
+--   blob, parts      deleted
 --
 -- ARGV: tag, key, stored_us of the record that was read, 1 when the hit counted as saved work
 -- Answers {'unseeded'} | {'forgotten' | 'replaced', version, epoch}

@@ -3,7 +3,7 @@
 --   state    HASH  bytes, garbage and counters
 --   order, expiry, entries, hits   lose the evicted and the expired
 --   garbage  ZSET  loses what was deleted
---   blob     LIST    deleted
+--   blob, parts      deleted
 --
 -- ARGV: tag, room in bytes ('' when unlimited) · Answers {'unseeded'} | {'again' | 'clean', version, epoch}
 local state = redis.call('HMGET', STATE, 'epoch', 'version')

@@ -5,7 +5,7 @@
 --   expiry   ZSET  loses the key when it has expired
 --   entries  HASH  the record is read
 --   hits     HASH  one more for the key
---   blob     LIST  its number of parts is compared with the record
+--   blob, parts     their length is compared with the record
 --
 -- ARGV: tag, key, 1 when a hit saves the work that the value cost
 -- Answers {'unseeded'} | {'miss', version, epoch} | {'hit', version, epoch, record}
@@ -19,7 +19,7 @@ local record = redis.call('HGET', ENTRIES, key)
 local entry = record and parse(record)
 local now = now_us()
 local expired = entry and entry.expires > 0 and entry.expires <= now
-local broken = entry and redis.call('LLEN', blob(epoch, key)) ~= entry.parts
+local broken = entry and not whole(name(entry.parts == 0 and 'blob' or 'parts', epoch, key), entry)
 local hit = entry and not expired and not broken
 
 local counted = redis.pcall('HINCRBY', STATE, hit and 'hits' or 'misses', 1)

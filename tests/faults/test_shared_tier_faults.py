@@ -13,7 +13,7 @@ import pytest
 
 from cache import MISSING, CacheAgent, LRUCache, RedisCache, TieredCache
 from cache.redis_link import script_sha
-from cache.redis_stream import FIRST_PARTS, WINDOW_PARTS
+from cache.redis_stream import WINDOW_PARTS
 from tests.cache_keys import key
 from tests.proxy import Proxy, reset
 from tests.redis_invariants import check_invariants
@@ -76,13 +76,13 @@ STEPS = {
         lambda found: found and found.data == SMALL, MISSING,
     ),
     "read window": Step(
-        b"\r\n%d\r\n" % (FIRST_PARTS + WINDOW_PARTS), lambda house: house.cache.lookup(key(2)),
+        b"\r\n%d\r\n" % (2 * WINDOW_PARTS), lambda house: house.cache.lookup(key(2)),
         lambda found: found and found.data == LARGE, MISSING,
     ),
     "describe": Step(
         script_sha("touch").encode(), lambda house: house.cache.describe(key(1)), lambda meta: meta == {"n": 1}, MISSING
     ),
-    "stage": Step(b"RPUSH", lambda house: house.cache.store(key(3), LARGE, {}), lambda stored: stored is True, False),
+    "stage": Step(b"RPUSHX", lambda house: house.cache.store(key(3), LARGE, {}), lambda stored: stored is True, False),
     "commit": Step(
         script_sha("commit").encode(), lambda house: house.cache.store(key(3), LARGE, {}),
         lambda stored: stored is True, False,
