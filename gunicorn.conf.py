@@ -23,7 +23,11 @@ def _sweep() -> None:
 
 if Path("/proc/self").exists():
     _sweep()
-_counts = tempfile.mkdtemp(prefix=f"{_NAME}{os.getpid()}-")
+# SIGHUP reads this file again in the same process, after taking `raw_env` back: the folder is remembered apart, so
+# that it stays the one that everybody writes into.
+_REMEMBERED = "ORFEAS_METRICS_OF_" + str(os.getpid())
+_counts = os.environ.get(_REMEMBERED) or tempfile.mkdtemp(prefix=f"{_NAME}{os.getpid()}-")
+os.environ[_REMEMBERED] = _counts
 
 # prometheus_client reads it when it is first imported, so not in here.
 raw_env = [f"PROMETHEUS_MULTIPROC_DIR={_counts}"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import runpy
 import subprocess
 import sys
 import time
@@ -220,3 +222,12 @@ def _answers(url: str) -> bool:
     except (urllib.error.URLError, OSError):
         return False
     return True
+
+
+def test_a_reload_of_gunicorn_keeps_the_folder_that_processes_write_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGHUP reads the file again in the same process."""
+    remembered = f"ORFEAS_METRICS_OF_{os.getpid()}"
+    monkeypatch.setenv(remembered, "")  # so that it is put back
+    first, second = (runpy.run_path(str(ROOT / "gunicorn.conf.py")) for _ in range(2))
+    assert first["raw_env"] == second["raw_env"]
+    second["on_exit"](None)
