@@ -22,7 +22,7 @@ from settings import Settings
 Operation = dict[str, Any]
 
 _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
-_HIDDEN = frozenset({"pages.read_file", "pages.read_icon", "pages.read_docs_file"})  # files of pages, not calls
+_FILE = re.compile(r"/static/|/docs/|/favicon\.ico$")  # what pages are made of: no calls
 _METHODS = ("get", "post", "delete", "put", "patch")
 
 
