@@ -24,6 +24,7 @@ from cache.lru import LRUCache, clear_cache, get_cache
 from cache.missing import MISSING, Missing
 from cache.redis import RedisCache
 from cache.tiered import TieredCache
+from cache.trace import TraceLog
 from cache.values import JSON, Described, Entry, Found, Meta, Tier
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "SharedUnavailable",
     "Tier",
     "TieredCache",
+    "TraceLog",
     "cached_result",
     "cached_result_sync",
     "canonical_json",

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from cache.archive import Archive
 from cache.errors import ArchiveError
@@ -20,6 +20,7 @@ from cache.lru import LRUCache
 from cache.missing import MISSING, Missing
 from cache.redis import RedisCache
 from cache.singleflight import SingleFlight
+from cache.trace import TraceLog
 from cache.values import JSON, MB, Described, Entry, Found, Meta, Tier, checked_key, cost_of, encoded_meta
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ ENTRY_OVERHEAD_BYTES = 1024  # of an entry in the local tier beside its bytes: k
 
 class TieredCache:
     """Any of the tiers may be `None`. With `enabled` false nothing is answered from any tier, and only the archive
-    is written."""
+    is written. A `trace` notes every lookup and store."""
 
     def __init__(
         self,
@@ -38,11 +39,13 @@ class TieredCache:
         archive: Archive | None,
         *,
         enabled: bool = True,
+        trace: TraceLog | None = None,
     ) -> None:
         self.local = local
         self.shared = shared
         self.archive = archive
         self._enabled = enabled
+        self._trace = trace
         self._flights: SingleFlight[Found | Missing] = SingleFlight()
         self._makers: SingleFlight[Entry] = SingleFlight()
         self._lock = threading.Lock()
@@ -72,8 +75,12 @@ class TieredCache:
             return MISSING
         entry = self.local.lookup(key) if self.local is not None else MISSING
         if entry is not MISSING:
-            return self._hit("L1", entry, saves_work)
-        return self._flights.run((key, saves_work), lambda: self._below(key, saves_work))
+            found: Found | Missing = self._hit("L1", entry, saves_work)
+        else:
+            found = self._flights.run((key, saves_work), lambda: self._below(key, saves_work))
+        if saves_work:
+            self._note("lookup", key, found)
+        return found
 
     def fetch(self, key: str) -> Found | Missing:
         """A value that somebody was promised, such as a finished download: with the tiers disabled, from the archive.
@@ -92,9 +99,12 @@ class TieredCache:
         Raises:
             InvalidKey: the key has not the form of one.
         """
-        checked_key(key)
-        if not self._enabled:
-            return MISSING
+        described = self._describe(checked_key(key), saves_work) if self._enabled else MISSING
+        if saves_work and self._enabled:
+            self._note("lookup", key, described)
+        return described
+
+    def _describe(self, key: str, saves_work: bool) -> Described | Missing:
         entry = self.local.lookup(key) if self.local is not None else MISSING
         if entry is not MISSING:
             return Described(self._hit("L1", entry, saves_work).meta, "L1")
@@ -123,6 +133,7 @@ class TieredCache:
             ArchiveFull, ArchiveUnavailable: the archive did not take it, and no other tier has it.
         """
         meta = {**meta, "cost_s": round(cost_s, 3)} if cost_s else dict(meta)
+        self._note("store", key, Entry(data, meta))
         if self.archive is not None:
             if replace:
                 self.archive.replace(key, data, meta)
@@ -228,6 +239,11 @@ class TieredCache:
         data, meta = make()
         self.store(key, data, meta, cost_s=time.monotonic() - begun)
         return Entry(data, meta)
+
+    def _note(self, kind: Literal["lookup", "store"], key: str, what: Entry | Described | Missing) -> None:
+        if self._trace is not None:
+            size_bytes = len(what.data) if isinstance(what, Entry) else None
+            self._trace.note(kind, key, size_bytes, 0.0 if what is MISSING else cost_of(what.meta))
 
     def _keep_local(self, key: str, entry: Entry, begun: int) -> None:
         if self.local is None:

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from bench.cache_policy import GDSF, LRU, TYPICAL, Clairvoyant, ClairvoyantCost, Policy, replay
+from cache import MISSING, Archive, LRUCache, TieredCache
+from cache.trace import Request, TraceLog, read_trace
+from tests.cache_keys import KEYS, key
+
+MB = 2**20
+
+
+def random_requests(number: int, *, sized: bool) -> list[Request]:
+    dice = random.Random(1)
+    known = [Request(f"{n}", dice.choice([1, 2, 3]) * MB if sized else MB, dice.uniform(1, 60)) for n in range(60)]
+    return [known[min(int(dice.expovariate(0.06)), 59)] for _ in range(number)]
+
+
+def test_the_simulated_lru_is_the_one_of_the_local_tier() -> None:
+    requests, real = random_requests(5000, sized=True), LRUCache(max_memory_mb=20)
+    hits = 0
+    for request in requests:
+        hits += real.lookup(request.key) is not MISSING
+        real.set(request.key, 0, request.size_bytes / MB)
+    assert replay(requests, LRU(20 * MB)).hits == hits / len(requests)
+
+
+@pytest.mark.parametrize("policy", [LRU, GDSF, ClairvoyantCost])
+def test_nobody_beats_the_one_who_knows_the_future_at_equal_sizes(policy: type[Policy]) -> None:
+    requests = random_requests(5000, sized=False)
+    assert replay(requests, policy(10 * MB)).hits <= replay(requests, Clairvoyant(10 * MB)).hits
+
+
+def test_gdsf_keeps_what_is_dear_and_small() -> None:
+    cache = GDSF(3 * MB)
+    dear, large, cheap = Request("dear", MB, 100), Request("large", 2 * MB, 5), Request("cheap", MB, 1)
+    for request in (dear, large, cheap):
+        cache.lookup(request, 0)
+    assert set(cache.entries) == {"dear", "cheap"}
+
+
+def test_on_the_documented_typical_workload_most_lookups_hit() -> None:
+    requests = list(TYPICAL.requests())
+    lru, gdsf = replay(requests, LRU(1024 * MB)), replay(requests, GDSF(1024 * MB))
+    assert lru.hits > 0.6
+    assert gdsf.hits > 0.6
+    assert gdsf.seconds > lru.seconds
+
+
+def test_a_recorded_trace_is_replayed(tmp_path: Path) -> None:
+    trace = TraceLog(tmp_path / "trace")
+    tiers = TieredCache(LRUCache(), None, Archive.open("memory://"), trace=trace)
+    for name in [KEYS[0], KEYS[1], KEYS[0], KEYS[0], KEYS[1]]:
+        if tiers.describe(name) is MISSING:
+            tiers.store(name, b"x" * 1000, {}, cost_s=3)
+    tiers.lookup(key("never made"))
+    tiers.lookup(KEYS[0], saves_work=False)  # a download asks for nothing to be made
+    trace.close()
+    requests = list(read_trace(tmp_path / "trace"))
+    assert [request.key for request in requests] == [KEYS[0], KEYS[1], KEYS[0], KEYS[0], KEYS[1]]
+    assert {(request.size_bytes, request.cost_s) for request in requests} == {(1000, 3)}
+    assert replay(requests, LRU(MB)).seconds == 0.6
+
+
+def test_a_trace_stops_at_its_limit_and_never_breaks_a_lookup(tmp_path: Path) -> None:
+    full, nowhere = TraceLog(tmp_path / "trace", max_mb=0.001), TraceLog(tmp_path / "no" / "such" / "folder")
+    for trace in (full, nowhere):
+        tiers = TieredCache(LRUCache(), None, None, trace=trace)
+        for name in KEYS:
+            assert tiers.lookup(name) is MISSING
+    assert 900 < (tmp_path / "trace").stat().st_size <= 1049
