@@ -85,6 +85,7 @@ def rendered(house: Services, job: Job, options: RenditionOptions | PreviewOptio
     if house.store.order(job.generator, job.key, options):
         for work in house.store.due(only=key):
             house.sender.send(work)
+            house.store.sent(work)
     done = not house.feed.wait_for(
         lambda: house.store.in_flight(key), lambda there: not there, key, timeout_s=RENDER_WAIT_S
     )

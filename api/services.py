@@ -26,6 +26,9 @@ from jobs.store import JobStore, StoreLimits
 from settings import Settings
 
 
+_ARCHIVE_PATIENCE_S = 5.0  # of one request: a bucket that hangs must not hold a caller for long
+
+
 @dataclass(frozen=True)
 class Services:
     """What the routes work with."""
@@ -52,7 +55,7 @@ def build_services(settings: Settings) -> Services:
     )
     fleet = Fleet(store, max_attempts=settings.max_attempts)
     shared = RedisCache(**settings.shared_tier)
-    archive = Archive.open(settings.archive_location)
+    archive = Archive.open(settings.archive_location, timeout_s=_ARCHIVE_PATIENCE_S)
     enabled = not settings.disable_result_cache
     cache = TieredCache(None, shared, archive, enabled=enabled)
     # Never looked into: it says what the workers' local tiers are where nobody has set anything else.
@@ -62,7 +65,7 @@ def build_services(settings: Settings) -> Services:
     )
     sender = make_sender(settings)
     limits = UploadLimits(int(settings.max_upload_mb * 2**20), settings.max_image_mp)
-    inputs = Archive.open(settings.archive_location, prefix="inputs")
+    inputs = Archive.open(settings.archive_location, prefix="inputs", timeout_s=_ARCHIVE_PATIENCE_S)
     intake = Intake(store, fleet.cards, cache, inputs, sender, limits, lookup=settings.submit_lookup)
     feed = ChangeFeed(lambda: connect(settings.broker_url, answer_s=5.0), prefix=store.prefix)
     return Services(settings, store, fleet, cache, fleet_cache, intake, feed, sender)
