@@ -49,7 +49,7 @@ class RenditionOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Format = Field("glb", description="File format of the mesh")
-    size_mm: Annotated[float, Field(gt=0, le=10_000)] = Field(
+    size_mm: Annotated[float, Field(ge=0.001, le=10_000)] = Field(
         50.0, description="Longest side of the bounding box in mm"
     )
     up_axis: Literal["y", "z"] | None = Field(
