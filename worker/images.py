@@ -86,7 +86,7 @@ def _sample_range(image: Image.Image, low: float, high: float) -> tuple[float, f
     for white in (1, 255, 65535):
         if low >= 0 and high <= white and (image.mode == "F" or white > 1):
             return 0, white
-    return low, high
+    return low, high if high > low else low + 1
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

@@ -12,6 +12,7 @@ import trimesh
 from numpy.typing import NDArray
 from PIL import Image
 from trimesh.visual import ColorVisuals, TextureVisuals
+from trimesh.visual.color import DEFAULT_COLOR
 from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
 CLAY = (200, 196, 190)  # a mesh without colours of its own
@@ -41,15 +42,22 @@ def appearance(mesh: trimesh.Trimesh) -> Appearance:
 def _textured(visual: TextureVisuals, count: int) -> Appearance:
     material = visual.material
     if isinstance(material, SimpleMaterial):
-        texture, factor = material.image, material.diffuse
+        texture, rgb = material.image, _simple_factor(material)
     elif isinstance(material, PBRMaterial):
-        texture, factor = material.baseColorTexture, material.baseColorFactor
+        texture, rgb = material.baseColorTexture, _unit_factor(material.baseColorFactor)
     else:
         return Appearance()
-    rgb = _unit_factor(factor)
     if texture is None or visual.uv is None or np.shape(visual.uv) != (count, 2):
         return Appearance(colours=np.tile(np.rint(to_srgb(np.array(rgb)) * 255).astype(np.uint8), (count, 1)))
     return Appearance(texture=texture, uv=np.asarray(visual.uv, dtype=np.float64), factor=rgb)
+
+
+def _simple_factor(material: SimpleMaterial) -> tuple[float, float, float]:
+    """Its diffuse colour, made linear; trimesh fills in a dark grey where none was given, which is no tint."""
+    if material.image is not None and np.array_equal(material.diffuse, DEFAULT_COLOR):
+        return (1.0, 1.0, 1.0)
+    r, g, b = to_linear(np.array(_unit_factor(material.diffuse))).tolist()
+    return r, g, b
 
 
 def _unit_factor(factor: object) -> tuple[float, float, float]:

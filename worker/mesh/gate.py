@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import trimesh
+from trimesh.visual import ColorVisuals, TextureVisuals
 
 from jobs.errors import GenerationFailed, NoSurface
 from worker.mesh import topology
@@ -35,7 +36,7 @@ def accept(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
 
     Raises:
         NoSurface: no faces, or none with an area.
-        GenerationFailed: positions that are not finite, or indices that point nowhere.
+        GenerationFailed: positions or texture coordinates that are not finite, or indices that point nowhere.
     """
     vertices, faces = _arrays(mesh)
     used = np.zeros(len(vertices), dtype=bool)
@@ -49,6 +50,7 @@ def accept(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     if not used.any():
         raise NoSurface("the generator made no face with three different corners")
     visual = keep_vertices(mesh, used)
+    _require_finite_uv(visual)
     if not used.all():
         faces = (np.cumsum(used) - 1)[faces]
         vertices = vertices[used]
@@ -91,6 +93,12 @@ def _require_finite(vertices: np.ndarray) -> None:
     bad = np.count_nonzero(~np.isfinite(vertices).all(axis=1))
     if bad:
         raise GenerationFailed(f"{bad} of {len(vertices)} vertices of the generated mesh are not finite")
+
+
+def _require_finite_uv(visual: ColorVisuals | TextureVisuals) -> None:
+    uv = visual.uv if isinstance(visual, TextureVisuals) else None
+    if uv is not None and (bad := np.count_nonzero(~np.isfinite(uv).all(axis=1))):
+        raise GenerationFailed(f"{bad} of {len(uv)} texture coordinates of the generated mesh are not finite")
 
 
 def _normalised(vertices: np.ndarray) -> np.ndarray:

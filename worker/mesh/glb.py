@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.mesh.appearance import Appearance
+from worker.mesh.appearance import Appearance, Colours, to_linear, to_srgb
 
 _MAGIC, _JSON, _BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
-_FLOAT, _USHORT, _UINT, _UBYTE = 5126, 5123, 5125, 5121
-_DTYPES = {_FLOAT: "<f4", _USHORT: "<u2", _UINT: "<u4", _UBYTE: "u1"}
+_FLOAT, _USHORT, _UINT = 5126, 5123, 5125
+_DTYPES = {_FLOAT: "<f4", _USHORT: "<u2", _UINT: "<u4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 _VERTEX_DATA, _INDICES = 34962, 34963
 _JPEG_QUALITY = 92
@@ -76,8 +76,9 @@ def write(
         flipped = np.column_stack((look.uv[:, 0], 1.0 - look.uv[:, 1]))
         attributes["TEXCOORD_0"] = buffer.add_array(flipped, "VEC2", _FLOAT, _VERTEX_DATA)
     elif look.colours is not None:
-        rgba = np.column_stack((look.colours, np.full(len(positions), 255)))
-        attributes["COLOR_0"] = buffer.add_array(rgba, "VEC4", _UBYTE, _VERTEX_DATA, normalized=True)
+        attributes["COLOR_0"] = buffer.add_array(
+            _linear_rgba(look.colours), "VEC4", _USHORT, _VERTEX_DATA, normalized=True
+        )
     index_type = _USHORT if len(positions) <= 0xFFFF else _UINT
     indices = buffer.add_array(faces, "SCALAR", index_type, _INDICES)
     document = _document(look, attributes, indices)
@@ -89,6 +90,17 @@ def write(
     document["accessors"], document["bufferViews"] = buffer.accessors, buffer.views
     document["buffers"] = [{"byteLength": len(buffer.chunks)}]
     return _container(document, bytes(buffer.chunks))
+
+
+def _linear_rgba(colours: Colours) -> NDArray[np.uint16]:
+    """sRGB (n, 3) of 8 bits as the linear RGBA that glTF wants (§3.7.2.1); 16 bits lose no step of the 8."""
+    rgba = np.full((len(colours), 4), 0xFFFF, dtype=np.uint16)
+    rgba[:, :3] = np.rint(to_linear(np.arange(256) / 255) * 0xFFFF).astype(np.uint16)[colours]
+    return rgba
+
+
+def _srgb(linear: NDArray[np.generic]) -> Colours:
+    return np.rint(to_srgb(linear / 0xFFFF) * 255).astype(np.uint8)
 
 
 def _document(look: Appearance, attributes: dict[str, int], indices: int) -> dict[str, object]:
@@ -159,7 +171,7 @@ def _read(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64], Appearan
         uv[:, 1] = 1.0 - uv[:, 1]
         return vertices, faces, Appearance(texture=_texture(document, binary), uv=uv, factor=(r, g, b))
     if "COLOR_0" in attributes:
-        return vertices, faces, Appearance(colours=_array(document, binary, attributes["COLOR_0"])[:, :3].copy())
+        return vertices, faces, Appearance(colours=_srgb(_array(document, binary, attributes["COLOR_0"])[:, :3]))
     return vertices, faces, Appearance()
 
 

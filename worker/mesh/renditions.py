@@ -56,19 +56,22 @@ def _placed_mm(vertices: NDArray[np.float64], options: RenditionOptions) -> NDAr
 def _write(placed: _Placed, options: RenditionOptions) -> tuple[bytes, _Placed]:
     if options.format == "glb":
         return formats.gltf(placed.vertices_mm / np.float32(_MM_PER_M), placed.faces, placed.look), placed
-    welded, colours = _welded(placed)
+    welded, first = _welded(placed)
     if options.format == "stl":
         return formats.stl(welded.vertices_mm, welded.faces), welded
+    colours = vertex_colours(placed.look, len(placed.vertices_mm))[first]
     write = formats.obj if options.format == "obj" else formats.ply
     return write(welded.vertices_mm, welded.faces, colours), welded
 
 
-def _welded(placed: _Placed) -> tuple[_Placed, NDArray[np.uint8]]:
-    """Without UV there is no reason for split vertices; each keeps the colour of its first."""
-    colours = vertex_colours(placed.look, len(placed.vertices_mm))
-    first, _ = topology.merge_by_position(placed.vertices_mm)
-    faces = topology.merged_faces(placed.vertices_mm, placed.faces)
-    return _Placed(placed.vertices_mm[first], faces, placed.look), colours[first]
+def _welded(placed: _Placed) -> tuple[_Placed, NDArray[np.intp]]:
+    """Without UV there is no reason for split vertices; also the first of the vertices that became each one."""
+    first, group = topology.merge_by_position(placed.vertices_mm)
+    if len(first) == len(group):
+        return placed, first
+    faces = group[placed.faces]
+    faces = faces[~topology.has_repeated_index(faces)]
+    return _Placed(placed.vertices_mm[first], faces, placed.look), first
 
 
 def _measured(data: bytes, placed: _Placed, options: RenditionOptions) -> MeshResult:

@@ -32,9 +32,9 @@ def simplify(mesh: trimesh.Trimesh, target_faces: int) -> trimesh.Trimesh:
     """
     if len(mesh.faces) <= target_faces:
         return mesh
-    first, _ = topology.merge_by_position(mesh.vertices)
-    vertices = np.asarray(mesh.vertices)[first]
-    surface = vertices, topology.merged_faces(mesh.vertices, mesh.faces)
+    vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
+    first, _ = topology.merge_by_position(vertices)
+    surface = vertices[first], topology.merged_faces(vertices, faces)
     return reattach(mesh, *_best(surface, target_faces))
 
 

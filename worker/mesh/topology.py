@@ -38,16 +38,28 @@ def merge_by_position(vertices: Vertices) -> tuple[NDArray[np.intp], NDArray[np.
     with np.errstate(over="ignore"):
         hashes = (positions.view(np.uint64).reshape(-1, 3) * _PRIMES).sum(axis=1, dtype=np.uint64)
         hashes ^= hashes >> np.uint64(29)
-    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
-    if len(first) == len(positions):
+    in_order = np.sort(hashes)  # five times as fast as the argsort, which few meshes need
+    if (in_order[1:] != in_order[:-1]).all():
         identity = np.arange(len(positions))
         return identity, identity
+    first, group = _groups(hashes, np.argsort(hashes, kind="stable"))
     if not np.array_equal(positions[first[group]], positions):  # two places, one hash
-        _, first, group = np.unique(positions, axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return first[order], rank[group.reshape(-1)]
+        return _groups(positions, np.lexsort(positions.T))
+    return first, group
+
+
+def _groups(values: NDArray[np.generic], order: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First of each distinct value, and the group of every one; `order` sorts them, equal ones as they come."""
+    sorted_values = values[order].reshape(len(order), -1)
+    starts = np.ones(len(order), dtype=bool)
+    starts[1:] = (sorted_values[1:] != sorted_values[:-1]).any(axis=1)
+    first = order[starts]
+    by_appearance = np.argsort(first)
+    rank = np.empty_like(by_appearance)
+    rank[by_appearance] = np.arange(len(first))
+    group = np.empty_like(order)
+    group[order] = rank[np.cumsum(starts) - 1]
+    return first[by_appearance], group
 
 
 def merged_faces(vertices: Vertices, faces: Faces) -> Faces:
@@ -71,6 +83,8 @@ def topology(vertices: Vertices, faces: Faces) -> Topology:
 
 def _topology(faces: Faces) -> Topology:
     """Every undirected edge becomes one number whose lowest bit is its direction: one sort answers everything."""
+    if not len(faces):
+        return Topology(vertices=0, edges=0, faces=0, watertight=False, winding_consistent=False)
     tail = faces.astype(np.int64, copy=False).reshape(-1)
     head = faces[:, [1, 2, 0]].astype(np.int64, copy=False).reshape(-1)
     count = int(tail.max()) + 1
