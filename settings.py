@@ -130,10 +130,14 @@ class Settings(BaseSettings):
     # The cache tiers
     disable_result_cache: bool = Field(False, description="1: no tier answers; the archive still keeps results")
     cache_max_size: PositiveInt = Field(1000, description="Entries of each worker's local tier")
-    cache_max_memory_mb: Annotated[float, Field(ge=0.1)] = Field(512, description="Megabytes of each worker's local tier")
+    cache_max_memory_mb: Annotated[float, Field(ge=0.1)] = Field(
+        512, description="Megabytes of each worker's local tier"
+    )
     cache_ttl_seconds: PositiveFloat = Field(86400, description="Life of an entry in the local and the shared tier")
     cache_shared_max_size: PositiveInt = Field(10_000, description="Entries of the shared tier")
-    cache_shared_max_memory_mb: Annotated[float, Field(ge=0.1)] = Field(1024, description="Megabytes of the shared tier")
+    cache_shared_max_memory_mb: Annotated[float, Field(ge=0.1)] = Field(
+        1024, description="Megabytes of the shared tier"
+    )
     cache_policy: Literal["lru", "gdsf"] = Field(
         "lru", description="What the shared tier evicts: lru, the longest unused; gdsf, also by cost and size"
     )
