@@ -118,8 +118,11 @@ class JobBody(BaseModel):
             params=job.params | {"seed": job.seed},
             options=job.options.model_dump(mode="json") | {"priority": job.priority},
             urls=JobUrls(
-                self=me, events=f"{me}/events", model=f"{me}/model.{job.options.format}",
-                preview=f"{me}/preview.png", view=f"{me}/view",
+                self=me,
+                events=f"{me}/events",
+                model=f"{me}/model.{job.options.format}",
+                preview=f"{me}/preview.png",
+                view=f"{me}/view",
             ),
         )
 

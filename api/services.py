@@ -25,7 +25,6 @@ from jobs.intake import Intake, UploadLimits
 from jobs.store import JobStore, StoreLimits
 from settings import Settings
 
-
 _ARCHIVE_PATIENCE_S = 5.0  # of one request: a bucket that hangs must not hold a caller for long
 
 

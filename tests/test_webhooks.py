@@ -296,9 +296,7 @@ def test_its_own_threads_deliver_and_go_on_when_redis_comes_back(
 
 def test_without_a_secret_nobody_can_ask_for_a_webhook(make_house: Callable[..., House], hook: Receiver) -> None:
     house = make_house(webhook_secret=())
-    answer = house.http.post(
-        "/api/jobs", data={"webhook_url": hook.url, "image": (io.BytesIO(picture()), "a.png")}
-    )
+    answer = house.http.post("/api/jobs", data={"webhook_url": hook.url, "image": (io.BytesIO(picture()), "a.png")})
     assert answer.status_code == 422 and answer.json["errors"][0]["field"] == "webhook_url"
     assert "WEBHOOK_SECRET" in answer.json["detail"]
     assert house.http.get("/api/webhooks/secret").status_code == 404

@@ -90,9 +90,7 @@ def _room(name: str, info: Info, settings: Settings) -> Finding:
     wanted_mb = 2 * settings.cache_shared_max_memory_mb + 256
     name = f"{name} memory"
     if not limit_mb:
-        return warn(
-            name, "maxmemory is 0: it may take all memory of its machine", f"set `maxmemory {wanted_mb:.0f}mb`"
-        )
+        return warn(name, "maxmemory is 0: it may take all memory of its machine", f"set `maxmemory {wanted_mb:.0f}mb`")
     says = f"{used_mb:.0f} of {limit_mb:.0f} MB in use"
     if used_mb > NEARLY_FULL * limit_mb:
         return fail(

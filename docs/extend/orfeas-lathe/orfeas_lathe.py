@@ -27,9 +27,7 @@ class Lathe:
     def load(self, device: object) -> None:
         """Nothing to load; a learned model would read its weights here, once per process."""
 
-    def generate(
-        self, image: Image.Image, params: LatheParams, *, seed: int, progress: Progress
-    ) -> trimesh.Trimesh:
+    def generate(self, image: Image.Image, params: LatheParams, *, seed: int, progress: Progress) -> trimesh.Trimesh:
         progress(0.0, "outline")
         grey = np.asarray(image.convert("L").resize((image.width, params.rows)))
         alpha = np.asarray(image.getchannel("A").resize((image.width, params.rows)))
