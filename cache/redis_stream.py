@@ -17,8 +17,8 @@ import redis
 
 from cache.redis_link import Command
 
-PART_BYTES = (1 << 17) - 64  # with what surrounds it, one allocation class; more than 64 parts are freed in background
-WINDOW_PARTS = 8  # in one command: just under 1 MiB, which holds the server for a fraction of a millisecond
+PART_BYTES = (1 << 18) - 64  # with what surrounds it, one allocation class; more than 64 parts are freed in background
+WINDOW_PARTS = 4  # in one command: just under 1 MiB, which holds the server for a fraction of a millisecond
 WINDOW_BYTES = WINDOW_PARTS * PART_BYTES  # up to here a value is a plain string, sent and read in one go
 STAGE_TTL_S = 60
 

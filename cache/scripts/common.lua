@@ -18,7 +18,7 @@
 -- of the last delete. All three are microseconds of about 2^51 and stay exact in Lua's doubles until the year 2255.
 local STATE, ORDER, EXPIRY, ENTRIES, HITS, EVENTS = unpack(KEYS)
 local TAG = ARGV[1]
-local PART_BYTES = 131072 -- of a value, about
+local PART_BYTES = 262144 -- of a value, about
 local STEP_ENTRIES, STEP_BYTES = 128, 32 * 1024 * 1024 -- freeing 1 MB blocks the server for about 32 microseconds
 local EVENTS_KEPT = 1000
 
