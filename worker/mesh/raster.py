@@ -1,4 +1,4 @@
-"""Triangles to pixels on the CPU: which face each pixel sees, how far away, and where on that face.
+"""Triangles to pixels on the CPU: which face each pixel sees, and how far away.
 
 OpenCV's rasteriser does it, not OpenGL: VTK or a GL driver needs libEGL and libX11 on every host, and where they are
 missing the process dies of a segmentation fault. No shading here, and no anti-aliasing.
@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.integer]
 
 NO_FACE = -1
-_FAR = 1e4
+_NEAR, _FAR = 1e-3, 1e4
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Lens:
     side_px: int
     half_width: float
 
-    def directions(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
+    def directions(self, rows: NDArray[np.number], columns: NDArray[np.number]) -> Floats:
         """Rays (k, 3) through the centres of pixels, scaled so that z is −1: times the depth they are positions."""
         step = 2 * self.half_width / self.side_px
         rays = np.empty((len(rows), 3), dtype=np.float32)
@@ -37,10 +38,12 @@ class Lens:
 
     def pixels(self, positions: Floats) -> Floats:
         """Where positions (k, 3) in front of the lens appear: column and row (k, 2), pixel centres at .5."""
-        scale = self.side_px / (2 * self.half_width)
-        middle = self.side_px / 2
-        depth = -positions[:, 2]
-        return np.column_stack((positions[:, 0] / depth * scale + middle, middle - positions[:, 1] / depth * scale))
+        scale = np.float32(self.side_px / (2 * self.half_width))
+        middle = np.float32(self.side_px / 2)
+        places = positions[:, :2] * (scale / -positions[:, 2])[:, None]
+        places *= np.float32([1, -1])
+        places += middle
+        return places
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,15 @@ class Sight:
     face: NDArray[np.int32]
     depth: Floats
 
+    @property
+    def covered(self) -> NDArray[np.bool_]:
+        """Pixels that see a face, (side, side)."""
+        return self.face != NO_FACE
+
 
 def look(triangles: Floats, lens: Lens) -> Sight:
     """The nearest of faces (m, 3, 3), given in the lens' space and all in front of it, at each pixel's centre."""
     count = len(triangles)
-    side = lens.side_px
     numbers = np.repeat(np.arange(1, count + 1, dtype=np.float32), 3)  # exact up to 2²⁴ faces
     settings = cv2.TriangleRasterizeSettings()
     settings.setShadingType(cv2.RASTERIZE_SHADING_FLAT)
@@ -63,30 +70,40 @@ def look(triangles: Floats, lens: Lens) -> Sight:
         np.ascontiguousarray(triangles, dtype=np.float32).reshape(-1, 1, 3),
         np.arange(3 * count, dtype=np.int32).reshape(-1, 1, 3),
         np.repeat(numbers[:, None], 3, axis=1).reshape(-1, 1, 3),
-        np.zeros((side, side, 3), dtype=np.float32),
-        np.full((side, side), _FAR, dtype=np.float32),
-        np.eye(4, dtype=np.float32),
-        2 * math.atan(lens.half_width),
-        1e-3,
-        _FAR,
+        np.zeros((lens.side_px, lens.side_px, 3), dtype=np.float32),
+        _nothing(lens),
+        *_camera(lens),
         settings,
     )
     return Sight(face=colour[..., 0].astype(np.int32) - 1, depth=depth)
 
 
-def edge_functions(triangles: Floats) -> Floats:
-    """Per face a matrix (m, 3, 3) that turns a ray into unnormalised corner weights, perspective included.
+def depths(vertices: Floats, faces: Ints, lens: Lens) -> Floats:
+    """Distance along −z of the nearest face at each pixel's centre (side, side); beyond 1000: there is none."""
+    settings = cv2.TriangleRasterizeSettings()
+    settings.setCullingMode(cv2.RASTERIZE_CULLING_NONE)
+    return cv2.triangleRasterizeDepth(
+        np.ascontiguousarray(vertices, dtype=np.float32).reshape(-1, 1, 3),
+        np.ascontiguousarray(faces, dtype=np.int32).reshape(-1, 1, 3),
+        _nothing(lens),
+        *_camera(lens),
+        settings,
+    )
 
-    With the corners as columns of V the weights of the ray d are V⁻¹d up to scale; V⁻¹ has cross products as rows.
+
+def moved(points: Floats, rotation: Floats, shift: Floats) -> Floats:
+    """Points (k, 3) turned by a matrix (3, 3), then shifted (3,).
+
+    By OpenCV's loop: for so thin a matrix BLAS wakes threads that cost ten times as much as they do.
     """
-    a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
-    return np.stack((np.cross(b, c), np.cross(c, a), np.cross(a, b)), axis=1)
+    affine = np.column_stack((rotation, shift)).astype(np.float32)
+    return cv2.transform(points.reshape(-1, 1, 3), affine).reshape(-1, 3)
 
 
-def corner_weights(edges: Floats, rays: Floats) -> Floats:
-    """Weights (k, 3) of the corners where rays (k, 3) meet their faces' planes; `edges` (k, 3, 3), one per ray."""
-    weights = np.einsum("kij,kj->ki", edges, rays)
-    total = weights.sum(axis=1, keepdims=True)
-    weights = np.divide(weights, total, out=np.full_like(weights, 1 / 3), where=total != 0)
-    weights = weights.clip(0, 1)  # a pixel's centre may lie a rounding outside
-    return weights / weights.sum(axis=1, keepdims=True)
+def _nothing(lens: Lens) -> Floats:
+    return np.full((lens.side_px, lens.side_px), _FAR, dtype=np.float32)
+
+
+def _camera(lens: Lens) -> tuple[NDArray[np.float32], float, float, float]:
+    """World to camera, the vertical field of view, the near and the far plane, as OpenCV wants them."""
+    return np.eye(4, dtype=np.float32), 2 * math.atan(lens.half_width), _NEAR, _FAR

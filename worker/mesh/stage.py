@@ -12,28 +12,25 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from worker.mesh import topology
 from worker.mesh.appearance import Appearance, appearance
-from worker.mesh.raster import Floats, Lens
+from worker.mesh.raster import Floats, Ints, Lens, moved
 
 _YAW, _PITCH = math.radians(-30), math.radians(14)
 _DISTANCE = 4.0  # of the eye from the middle of the mesh, in longest sides
 _FILL = 0.78  # share of the picture's width or height that the mesh takes
-_CREASE = math.cos(math.radians(38))
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A mesh of longest side 1, in its own axes and in those of the lens, and the way back.
+    """A mesh of longest side 1, and the way between its own axes and those of the lens.
 
-    `vertices` (n, 3) are in mesh axes; `triangles` and the corners' `normals` (m, 3, 3) as the lens sees them.
+    `vertices` (n, 3) are in mesh axes, `seen` (n, 3) are the same as the lens sees them.
     """
 
     vertices: Floats
-    faces: NDArray[np.integer]
+    faces: Ints
     look: Appearance
-    triangles: Floats
-    normals: Floats
+    seen: Floats
     lens: Lens
     rotation: Floats
     shift: Floats
@@ -46,28 +43,24 @@ class Stage:
     @property
     def eye(self) -> Floats:
         """Where the lens is, in mesh axes."""
-        return self.rotation[2] * _DISTANCE
+        return self.rotation[2] * np.float32(_DISTANCE)
 
     def in_mesh_axes(self, rays: Floats) -> Floats:
         """Directions of rays (k, 3) of the lens in mesh axes."""
-        unshifted = rays.copy()
-        unshifted[:, :2] += self.shift
-        return unshifted @ self.rotation
+        return moved(rays, self.rotation.T, self.rotation.T[:, :2] @ self.shift)
 
 
 def set_up(mesh: trimesh.Trimesh, side_px: int) -> Stage:
     """The stage for a picture `side_px` wide; the mesh may have any size and place."""
     vertices, faces = _unit(np.asarray(mesh.vertices)), np.asarray(mesh.faces)
     rotation = _rotation()
-    seen = vertices @ rotation.T
-    seen[:, 2] -= _DISTANCE
+    seen = moved(vertices, rotation, np.float32([0, 0, -_DISTANCE]))
     on_film = seen[:, :2] / -seen[:, 2:]
     low, high = on_film.min(axis=0), on_film.max(axis=0)
     shift = (low + high) / 2
     seen[:, :2] += shift * seen[:, 2:]  # a shifted lens keeps the mesh in the middle without turning it
     lens = Lens(side_px, float((high - low).max()) / 2 / _FILL)
-    normals = _corner_normals(vertices, faces) @ rotation.T
-    return Stage(vertices, faces, appearance(mesh), seen[faces], normals, lens, rotation, shift)
+    return Stage(vertices, faces, appearance(mesh), seen, lens, rotation, shift)
 
 
 def _unit(vertices: NDArray[np.float64]) -> Floats:
@@ -81,12 +74,3 @@ def _rotation() -> Floats:
     turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     tip = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     return (tip @ turn).astype(np.float32)
-
-
-def _corner_normals(vertices: Floats, faces: NDArray[np.integer]) -> Floats:
-    """Smooth normals (m, 3, 3), except where a corner's face turns sharply away from them."""
-    flat = topology.area_vectors(vertices, faces)
-    smooth = topology.vertex_normals(vertices, faces, flat)[faces]
-    own = topology.unit_length(flat)[:, None, :]
-    sharp = (smooth * own).sum(axis=2, keepdims=True) < _CREASE
-    return np.where(sharp, own, smooth).astype(np.float32)

@@ -120,7 +120,8 @@ def area_vectors(vertices: Vertices, faces: Faces) -> Vertices:
 
 def unit_length(vectors: Vertices) -> Vertices:
     """Vectors (…, 3) scaled to length 1; zero stays zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-20)
+    lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))
+    return vectors / np.maximum(lengths, 1e-20)[..., None]
 
 
 def vertex_normals(vertices: Vertices, faces: Faces, areas: Vertices) -> Vertices:
