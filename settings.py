@@ -141,6 +141,7 @@ class Settings(BaseSettings):
     cache_policy: Literal["lru", "gdsf"] = Field(
         "lru", description="What the shared tier evicts: lru, the longest unused; gdsf, also by cost and size"
     )
+    cache_trace: bool = Field(False, description="1: log lookups to DATA_DIR/trace.jsonl, for `bench.cache_policy`")
 
     @cached_property
     def shared_tier(self) -> dict[str, Any]:
@@ -152,6 +153,11 @@ class Settings(BaseSettings):
             "ttl_s": self.cache_ttl_seconds,
             "policy": self.cache_policy,
         }
+
+    @cached_property
+    def trace_path(self) -> Path | None:
+        """Where lookups are logged, if they are."""
+        return self.data_dir / "trace.jsonl" if self.cache_trace else None
 
     @cached_property
     def bind_host(self) -> str:

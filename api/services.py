@@ -18,6 +18,7 @@ from cache.fleet import FleetCache
 from cache.lru import LRUCache
 from cache.redis import RedisCache
 from cache.tiered import TieredCache
+from cache.trace import TraceLog
 from jobs.broker import Sender
 from jobs.feed import ChangeFeed
 from jobs.fleet import Fleet
@@ -56,7 +57,8 @@ def build_services(settings: Settings) -> Services:
     shared = RedisCache(**settings.shared_tier)
     archive = Archive.open(settings.archive_location, timeout_s=_ARCHIVE_PATIENCE_S)
     enabled = not settings.disable_result_cache
-    cache = TieredCache(None, shared, archive, enabled=enabled)
+    trace = TraceLog(settings.trace_path) if settings.trace_path else None
+    cache = TieredCache(None, shared, archive, enabled=enabled, trace=trace)
     # Never looked into: it says what the workers' local tiers are where nobody has set anything else.
     as_on_workers = LRUCache(settings.cache_max_size, settings.cache_max_memory_mb, settings.cache_ttl_seconds)
     fleet_cache = FleetCache(

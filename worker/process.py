@@ -21,6 +21,7 @@ from cache.archive import Archive
 from cache.lru import LRUCache
 from cache.redis import RedisCache
 from cache.tiered import TieredCache
+from cache.trace import TraceLog
 from jobs.broker import Sender
 from jobs.fleet import Fleet, WorkerInfo
 from jobs.janitor import Janitor, Shelf
@@ -118,4 +119,5 @@ def tiers(settings: Settings) -> TieredCache:
         RedisCache(**settings.shared_tier),
         Archive.open(settings.archive_location),
         enabled=not settings.disable_result_cache,
+        trace=TraceLog(settings.trace_path) if settings.trace_path else None,
     )
