@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable
 
 import httpx
@@ -75,11 +76,18 @@ def test_flower_shows_the_task_under_its_id_with_the_generator(fleet: Fleet) -> 
             return False
 
     wait_until(answers, 30, "Flower to answer")
-    job = fleet.succeeded(fleet.submit("seen", seconds=0.3))
-    wait_until(lambda: job["task_id"] in tasks(flower), 15, "Flower to show the task")
-    task = tasks(flower)[job["task_id"]]
-    assert task["name"] == "orfeas.generate"
-    assert "lab" in task["args"]
+    pictures = itertools.count()
+
+    def shown() -> dict[str, str] | None:
+        """The task of a new job, once Flower listens: it answers pages before it hears its first event."""
+        job = fleet.succeeded(fleet.submit(f"seen {next(pictures)}", seconds=0.1))
+        task = tasks(flower).get(job["task_id"], {})
+        return task if task.get("name") else None
+
+    found: list[dict[str, str]] = []
+    wait_until(lambda: found or found.extend(filter(None, [shown()])), 30, "Flower to show a task by name")
+    assert found[0]["name"] == "orfeas.generate"
+    assert "lab" in found[0]["args"]
 
 
 def tasks(flower: httpx.Client) -> dict[str, dict[str, str]]:
