@@ -18,15 +18,14 @@ from typing import Any
 
 from obstore.exceptions import AlreadyExistsError, BaseError
 
+from cache.archive_listing import Found, key_of, listed, summary
 from cache.archive_object import HEAD_BYTES, Corrupt, Head, decode, decode_head, encode
 from cache.archive_store import faults_as_ours, free_mb, make_durable, open_store, remove_leftovers
 from cache.errors import ArchiveError
-from cache.keys import is_key
 from cache.missing import MISSING, Missing
-from cache.values import JSON, MB, Entry, Meta, checked_key, cost_of
+from cache.values import JSON, MB, Entry, Meta, checked_key
 
 log = logging.getLogger(__name__)
-_FANOUT = tuple(f"{number:02x}" for number in range(256))
 
 
 class Archive:
@@ -140,7 +139,7 @@ class Archive:
                 break
         with ThreadPoolExecutor(8) as pool:
             shown = list(pool.map(self._summary, page))
-        return shown, page[-1]["path"].rpartition("/")[2] if len(page) == limit else ""
+        return shown, key_of(page[-1]) if len(page) == limit else ""
 
     def entry(self, key: str) -> dict[str, Any] | Missing:
         """One entry as `entries` shows it; not counted as a lookup.
@@ -168,7 +167,7 @@ class Archive:
             if deleted == limit:
                 break
             if now - found["last_modified"].timestamp() > older_than_s:
-                deleted += self.delete(found["path"].rpartition("/")[2])
+                deleted += self.delete(key_of(found))
         return deleted
 
     def clear(self) -> int:
@@ -220,37 +219,16 @@ class Archive:
                 raise
             return decode_head(bytes(found.bytes()), found.meta["size"])
 
-    def _objects(self, after: str = "") -> Iterator[dict[str, Any]]:
-        """What the store knows of each object, in the order of keys, behind the key `after`."""
+    def _objects(self, after: str = "") -> Iterator[Found]:
         with self._faults("list what it holds"):
-            if self._folder is None:  # buckets list in order
-                yield from self._listed(self.prefix, f"{self.prefix}/{after[:2]}/{after}" if after else None)
-                return
-            for part in _FANOUT[int(after[:2] or "00", 16) :]:  # folders do not: sorted one by one
-                found = self._listed(f"{self.prefix}/{part}", None)
-                yield from sorted((item for item in found if item["path"][-64:] > after), key=lambda item: item["path"])
+            yield from listed(self._store, self.prefix, after, in_order=self._folder is None)
 
-    def _listed(self, prefix: str, after: str | None) -> Iterator[dict[str, Any]]:
-        for chunk in self._store.list(prefix, offset=after):
-            yield from (item for item in chunk if is_key(item["path"].rpartition("/")[2]))
-
-    def _summary(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        key, written = found["path"].rpartition("/")[2], found["last_modified"].timestamp()
+    def _summary(self, found: Found) -> dict[str, Any]:
         try:
-            meta = self._head(key).meta
+            meta = self._head(key_of(found)).meta
         except (FileNotFoundError, Corrupt):
             meta = {}
-        return {
-            "key": key,
-            "size_mb": found["size"] / MB,
-            "timestamp": written,
-            "age_seconds": max(0.0, time.time() - written),
-            "access_count": None,
-            "expires_at": None,
-            "expired": False,
-            "cost_s": cost_of(meta),
-            "meta": meta,
-        }
+        return summary(found, meta)
 
     @contextmanager
     def _faults(self, action: str) -> Iterator[None]:

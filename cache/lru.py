@@ -6,14 +6,14 @@ measures them (the caller says what they weigh), and knows no other process.
 
 from __future__ import annotations
 
-import heapq
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from itertools import count, islice
+from itertools import islice
 from typing import Any
 
+from cache.deadlines import Deadlines
 from cache.entry import NEVER, CacheEntry
 from cache.limits import bytes_of_mb, optional_positive, positive, whole_number
 from cache.missing import MISSING, Missing
@@ -48,10 +48,7 @@ class LRUCache:
         self._wall_clock = wall_clock
         self._lock = threading.RLock()
         self._entries: OrderedDict[Hashable, CacheEntry] = OrderedDict()
-        # Deadlines in a heap find the expired without a scan. Records of replaced entries stay until they come up
-        # or _compact drops them; the number only keeps keys from being compared.
-        self._deadlines: list[tuple[float, int, Hashable]] = []
-        self._numbers = count()
+        self._deadlines = Deadlines()
         self._bytes = self._peak_bytes = 0
         self._zero_counters()
 
@@ -97,7 +94,7 @@ class LRUCache:
             if size_bytes > self._max_bytes:
                 return False
             now = self._clock()
-            if self._deadlines and self._deadlines[0][0] <= now:
+            if self._deadlines.due(now):
                 self._drop_expired(now, _SWEPT_PER_SET, freed)
             if key in self._entries:
                 freed.append(self._remove(key))
@@ -105,8 +102,8 @@ class LRUCache:
             self._entries[key] = CacheEntry(value, size_bytes, self._wall_clock(), now, deadline)
             self._bytes += size_bytes
             if ttl is not None:
-                heapq.heappush(self._deadlines, (deadline, next(self._numbers), key))
-                self._compact()
+                self._deadlines.add(key, deadline)
+                self._forget_replaced()
             if len(self._entries) > self._max_size or self._bytes > self._max_bytes:
                 self._shrink(now, freed)
             if self._bytes > self._peak_bytes:
@@ -125,7 +122,7 @@ class LRUCache:
         """Forget every entry; the counters go on."""
         with self._lock:
             entries, self._entries = self._entries, OrderedDict()
-            self._deadlines = []
+            self._deadlines = Deadlines()
             self._bytes = 0
         entries.clear()
 
@@ -237,20 +234,19 @@ class LRUCache:
     def _drop_expired(self, now: float, limit: int, freed: list[CacheEntry]) -> int:
         """Remove up to `limit` expired entries, and say how many."""
         dropped = 0
-        while dropped < limit and self._deadlines and self._deadlines[0][0] <= now:
-            deadline, _, key = heapq.heappop(self._deadlines)
+        while dropped < limit and self._deadlines.due(now):
+            key, deadline = self._deadlines.pop()
             entry = self._entries.get(key)
             if entry is not None and entry.deadline == deadline:
                 freed.append(self._remove(key))
                 dropped += 1
         return dropped
 
-    def _compact(self) -> None:
-        """Drop records of entries that are gone, once they outnumber the rest: constant work per call on average."""
+    def _forget_replaced(self) -> None:
+        """Once deadlines of entries that are gone outnumber the others."""
         if len(self._deadlines) > 2 * len(self._entries) + 64:
-            alive = ((key, entry) for key, entry in self._entries.items() if entry.deadline != NEVER)
-            self._deadlines = [(entry.deadline, next(self._numbers), key) for key, entry in alive]
-            heapq.heapify(self._deadlines)
+            alive = ((key, entry.deadline) for key, entry in self._entries.items())
+            self._deadlines.keep((key, deadline) for key, deadline in alive if deadline != NEVER)
 
 
 _shared: LRUCache | None = None

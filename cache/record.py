@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cache.values import MB, Meta, cost_of
+from cache.values import MB, Meta
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,6 @@ class Record:
             "access_count": hits,
             "expires_at": self.expires_us / 1e6 if self.expires_us else None,
             "expired": bool(self.expires_us) and self.expires_us <= now_us,
-            "cost_s": cost_of(self.meta),
+            "cost_s": self.cost_ms / 1000,
             "meta": self.meta,
         }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cache.lru import LRUCache
@@ -21,21 +21,23 @@ LOADS = ("current_items", "current_memory_mb", "max_items", "max_memory_mb", "ma
 class Snapshot:
     """One process as of its last heartbeat; `counters` are absolute since its start and never go down."""
 
-    id: str
-    host: str
-    queue: str
-    pid: int
-    started: float
-    enabled: bool
-    counters: dict[str, int]
-    loads: dict[str, float]
+    id: str = ""
+    host: str = ""
+    queue: str = ""
+    pid: int = 0
+    started: float = 0.0
+    enabled: bool = True
+    counters: dict[str, int] = field(default_factory=dict)
+    loads: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps({name: getattr(self, name) for name in self.__slots__}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: bytes) -> Snapshot:
-        return cls(**json.loads(text))
+        """Read what any version has written: unknown fields are left out, missing ones are empty."""
+        read = json.loads(text)
+        return cls(**{name: read[name] for name in cls.__slots__ if name in read})
 
     def stats(self) -> dict[str, float]:
         """In the words of the local tier."""
@@ -59,7 +61,7 @@ def local_stats(counters: Mapping[str, int], loads: Iterable[Mapping[str, float]
     sums = dict.fromkeys(LOADS, 0.0)
     for load in loads:
         for name in LOADS:
-            sums[name] += load[name]
+            sums[name] += load.get(name, 0)
     hits, misses = counters.get("hits", 0), counters.get("misses", 0)
     by_count, by_size = counters.get("evictions_by_count", 0), counters.get("evictions_by_size", 0)
     limit = sums["max_memory_mb"]

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar
 
 from cache.archive import Archive
 from cache.errors import ArchiveError
-from cache.lease import Lease
 from cache.lru import LRUCache
+from cache.making import found_or_made
 from cache.missing import MISSING, Missing
 from cache.redis import RedisCache
 from cache.singleflight import SingleFlight
@@ -153,7 +152,7 @@ class TieredCache:
         Raises:
             InvalidKey, BadEntry, ArchiveFull, ArchiveUnavailable: as `store`.
         """
-        return self._makers.run(key, lambda: self._found_or_made(key, make))
+        return self._makers.run(key, lambda: found_or_made(self, key, make))
 
     def delete(self, key: str) -> bool:
         """Forget a value in every tier here and in the local tiers of all processes; `False` when none had it.
@@ -212,33 +211,13 @@ class TieredCache:
                 self._counts["archive_faults"] += 1
             return MISSING
 
-    def _found_or_made(self, key: str, make: Callable[[], tuple[bytes, Meta]]) -> Entry:
-        while True:
-            found = self.lookup(key)
-            if found is not MISSING:
-                return found
-            if self.shared is None:
-                return self._make(key, make)
-            lease = Lease(self.shared.link, key)
-            if lease.acquire():
-                with lease:
-                    found = self.lookup(key) if self._was_made(key) else MISSING
-                    return self._make(key, make) if found is MISSING else found
-            lease.wait_until_gone()
-
-    def _was_made(self, key: str) -> bool:
-        """Whether somebody has stored it between our look and our lease; not counted as a lookup."""
+    def was_stored(self, key: str) -> bool:
+        """Whether the shared tier or the archive has it; not counted as a lookup."""
         if not self._enabled:
             return False
         return (self.shared is not None and self.shared.entry(key) is not MISSING) or bool(
             self._from_archive(lambda archive: archive.entry(key))
         )
-
-    def _make(self, key: str, make: Callable[[], tuple[bytes, Meta]]) -> Entry:
-        begun = time.monotonic()
-        data, meta = make()
-        self.store(key, data, meta, cost_s=time.monotonic() - begun)
-        return Entry(data, meta)
 
     def _note(self, kind: Literal["lookup", "store"], key: str, what: Entry | Described | Missing) -> None:
         if self._trace is not None:
