@@ -40,6 +40,8 @@ def bytes_of_mb(name: str, value: float) -> int:
     Raises:
         ValueError: it is negative, infinite or no number; the message names the field.
     """
+    if type(value) is float and 0.0 <= value < math.inf:  # what every `set` comes with
+        return round(value * MB)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise ValueError(f"{name} is {value!r}; it must be a finite number of at least 0 ({name})")
     return round(value * MB)
