@@ -17,7 +17,8 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.integer]
 
 NO_FACE = -1
-_NEAR, _FAR = 1e-3, 1e4
+_NEAR, _FAR = 1.0, 100.0  # closer bounds keep the depths exact: they are stored as a float of 1/z
+NOTHING = 0.9 * _FAR  # depths beyond are no face
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Sight:
 
 
 def look(triangles: Floats, lens: Lens) -> Sight:
-    """The nearest of faces (m, 3, 3), given in the lens' space and all in front of it, at each pixel's centre."""
+    """The nearest of faces (m, 3, 3), given in the lens' space and 1 to 100 away, at each pixel's centre."""
     count = len(triangles)
     numbers = np.repeat(np.arange(1, count + 1, dtype=np.float32), 3)  # exact up to 2²⁴ faces
     settings = cv2.TriangleRasterizeSettings()
@@ -79,7 +80,7 @@ def look(triangles: Floats, lens: Lens) -> Sight:
 
 
 def depths(vertices: Floats, faces: Ints, lens: Lens) -> Floats:
-    """Distance along −z of the nearest face at each pixel's centre (side, side); beyond 1000: there is none."""
+    """Distance along −z of the nearest face at each pixel's centre (side, side); beyond `NOTHING` there is none."""
     settings = cv2.TriangleRasterizeSettings()
     settings.setCullingMode(cv2.RASTERIZE_CULLING_NONE)
     return cv2.triangleRasterizeDepth(

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.mesh.raster import Floats, Ints, Lens, depths, moved
+from worker.mesh.raster import NOTHING, Floats, Ints, Lens, depths, moved
 
 _SHADOW_PX = 1024
 _SHADOW_BIAS = 0.012  # of the mesh's longest side, about four texels of the shadow map
@@ -19,7 +19,6 @@ _SHADOW_SOFTNESS_PX = 7.0
 _SHADOW_TAPS = 6
 _LIGHT_DISTANCE = 8.0
 _GOLDEN_ANGLE = 2.399963  # spreads taps evenly
-_NOTHING = 1e3  # distances beyond are no mesh
 CONTACT_REACH = 2.0  # in longest sides of the mesh
 
 
@@ -75,7 +74,7 @@ def open_sky(depth: Floats, lens: Lens, *, working_px: int = 512, radius: float 
     """
     side = min(working_px, lens.side_px)
     coarse = cv2.resize(depth, (side, side), interpolation=cv2.INTER_NEAREST)
-    seen = coarse < _NOTHING
+    seen = coarse < NOTHING
     share = np.ones((side, side), dtype=np.float32)
     if seen.any():
         part = _frame(seen)
@@ -101,7 +100,7 @@ def _hidden(depth: Floats, part: tuple[slice, slice], lens: Lens, radius: float,
     depth = depth[part]
     x, y, z = grid[None, part[1]] * depth, -grid[part[0], None] * depth, -depth
     normal = _normals_of(np.dstack((x, y, z)))
-    seen = depth < _NOTHING
+    seen = depth < NOTHING
     reach_px = radius / (float(depth[seen].mean()) * step)
     hidden = np.zeros_like(depth)
     for tap in range(taps):
@@ -139,7 +138,7 @@ def contact(vertices: Floats, faces: Ints, *, side_px: int = 256) -> Floats:
         (vertices[:, 0] - middle[0], middle[2] - vertices[:, 2], low[1] - vertices[:, 1] - np.float32(distance))
     )
     depth = depths(below, faces, Lens(side_px, CONTACT_REACH / 2 / distance))
-    height = np.where(depth < _NOTHING, depth - np.float32(distance), np.float32(np.inf))
+    height = np.where(depth < NOTHING, depth - np.float32(distance), np.float32(np.inf))
     texel = CONTACT_REACH / side_px
     dark = np.zeros((side_px, side_px), dtype=np.float32)
     for blur, fade, strength in ((0.02, 0.04, 0.5), (0.06, 0.12, 0.45), (0.16, 0.5, 0.4)):

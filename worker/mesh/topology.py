@@ -35,9 +35,10 @@ class Topology:
 def merge_by_position(vertices: Vertices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """First vertex of each distinct position (k,), in order of appearance, and the group of every vertex (n,)."""
     positions = np.ascontiguousarray(vertices, dtype=np.float64) + 0.0  # −0 and 0 are one place
+    bits = positions.view(np.uint64).reshape(-1, 3)
+    bits = bits ^ (bits >> np.uint64(32))  # float32 values leave the lower half empty
     with np.errstate(over="ignore"):
-        hashes = (positions.view(np.uint64).reshape(-1, 3) * _PRIMES).sum(axis=1, dtype=np.uint64)
-        hashes ^= hashes >> np.uint64(29)
+        hashes = bits[:, 0] * _PRIMES[0] + bits[:, 1] * _PRIMES[1] + bits[:, 2] * _PRIMES[2]
     in_order = np.sort(hashes)  # five times as fast as the argsort, which few meshes need
     if (in_order[1:] != in_order[:-1]).all():
         identity = np.arange(len(positions))
