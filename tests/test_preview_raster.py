@@ -30,11 +30,11 @@ def test_a_face_is_seen_from_both_sides() -> None:
 
 def test_distances_are_exact_to_a_hundred_thousandth() -> None:
     sloping = triangle(4, tilt=0.5)
-    row, column = (axis.ravel() for axis in np.mgrid[20:44, 0:30])
+    row, column = (axis.ravel() for axis in np.mgrid[20:44, 0:26])
     rays = LENS.directions(row, column)
     expected = 4 / (1 + 0.5 * rays[:, 0])  # where the ray meets z = x/2 − 4
     for depth in (look(sloping[None], LENS).depth, depths(sloping, np.array([[0, 1, 2]]), LENS)):
-        assert np.abs(depth[row, column] - expected).max() < 1e-5 * 4
+        assert np.abs(depth[row, column] - expected).max() < 1e-5
         assert (depth[:, 34:] > NOTHING).all()
 
 
