@@ -89,7 +89,8 @@ def test_foreground_stack_stops_at_a_signal_and_leaves_no_process(number: signal
     command = [sys.executable, "-m", "deploy.stack"]
     environment = {**os.environ, **settings.as_environment(), "PYTHONPATH": str(ROOT)}
     runner = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
-    wait_until(lambda: (tmp_path / "run" / "session.json").exists(), limit_s=20)
+    # The file is there before all of it is written.
+    wait_until(lambda: Session.load(tmp_path / "run" / "session.json"), limit_s=20)
     session = Session.load(tmp_path / "run" / "session.json")
     assert session
     wait_until(lambda: len(session.members()) >= 3, what="the programs to start")
