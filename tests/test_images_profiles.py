@@ -16,6 +16,9 @@ from worker.images import decode
 # What undoes each EXIF orientation, so that applying the orientation gives the upright picture again.
 STORED = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
 
+# A directory of one entry: Orientation as the text "left".
+ORIENTED_LEFT = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x04left\0\0\0\0"
+
 
 def pixels(data: bytes) -> np.ndarray:
     image = decode(data, max_megapixels=4)
@@ -82,9 +85,18 @@ def test_orientation_is_applied_once_in_every_format(kind: str, orientation: int
     assert found[26, 58, :3].min() > 220
 
 
-def test_a_broken_exif_block_spoils_nothing() -> None:
-    broken = encoded(Image.new("RGB", (8, 8), "red"), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
-    assert pixels(broken).shape == (8, 8, 4)
+@pytest.mark.parametrize(
+    "block",
+    [b"no TIFF at all", b"MM\0*\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\0\x05\x01\x12", ORIENTED_LEFT],
+    ids=["no header", "no directory", "cut off", "a word for a number"],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_broken_exif_block_spoils_nothing_and_warns_nobody(kind: str, block: bytes) -> None:
+    broken = encoded(Image.new("RGB", (8, 4), "red"), kind, exif=b"Exif\0\0" + block)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        assert pixels(broken).shape == (4, 8, 4)
+    assert not heard
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])

@@ -17,6 +17,8 @@ from tests.test_preview import shot
 from tests.test_renditions_faces import coloured, two_charts
 from worker.mesh.gate import accept
 from worker.mesh.preview import preview_png
+from worker.mesh.raster import Lens
+from worker.mesh.shadows import open_sky
 
 
 def slab(*, lifted: float) -> trimesh.Trimesh:
@@ -42,6 +44,13 @@ def test_the_middle_of_a_painted_ball_has_its_colour(colour: tuple[int, int, int
     assert np.abs(found - colour).max() < 70
 
 
+def test_a_tint_is_shown() -> None:
+    mesh = painted((255, 255, 255))
+    mesh.visual.material.baseColorFactor = [1.0, 0.1, 0.1, 1.0]
+    red, green, blue = shot(mesh)[64, 64]
+    assert red > max(green, blue) + 60
+
+
 def test_a_texture_that_is_see_through_is_painted_all_the_same() -> None:
     assert np.array_equal(shot(painted((200, 30, 30, 0), "RGBA")), shot(painted((200, 30, 30))))
 
@@ -54,9 +63,9 @@ def test_vertex_colours_are_shown() -> None:
 
 
 def test_a_seam_in_the_texture_does_not_show_in_the_shading() -> None:
-    mesh = two_charts()
+    mesh = two_charts(subdivisions=2)
     visual = TextureVisuals(uv=mesh.visual.uv, material=PBRMaterial(baseColorTexture=Image.new("RGB", (4, 4), "white")))
-    plain = accept(trimesh.creation.icosphere(subdivisions=5))
+    plain = accept(trimesh.creation.icosphere(subdivisions=2))
     plain.visual = TextureVisuals(
         uv=np.full((len(plain.vertices), 2), 0.5),
         material=PBRMaterial(baseColorTexture=Image.new("RGB", (4, 4), "white")),
@@ -71,6 +80,16 @@ def test_something_above_throws_its_shadow() -> None:
     plate = shot(accept(trimesh.creation.box((2, 0.1, 2))), 160)
     middle = plate[76:84, 76:84].mean()
     assert shaded[80:110, 60:110].min() < middle - 40
+
+
+def test_the_sky_is_narrow_in_a_groove_and_open_on_a_plain() -> None:
+    lens = Lens(side_px=256, half_width=0.16)
+    across = np.tile(np.abs(np.linspace(-0.6, 0.6, 256, dtype=np.float32)), (256, 1))
+    flat = open_sky(np.full((256, 256), 4.0, np.float32), lens)
+    groove = open_sky(np.float32(4.3) - across, lens)  # deepest in the middle
+    assert flat[64:192, 64:192].min() > 0.98
+    assert groove[128, 128] < 0.8
+    assert groove[128, 20] > groove[128, 128] + 0.15
 
 
 def test_it_stands_on_a_floor_that_it_darkens() -> None:

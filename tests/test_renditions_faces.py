@@ -22,9 +22,9 @@ from worker.mesh.simplify import simplify
 LEFT, RIGHT = (220, 30, 30), (30, 30, 220)
 
 
-def two_charts() -> trimesh.Trimesh:
+def two_charts(subdivisions: int = 5) -> trimesh.Trimesh:
     """A closed ball, its front dressed in the texture's left half, its back in the right half, split along the seam."""
-    ball = trimesh.creation.icosphere(subdivisions=5)
+    ball = trimesh.creation.icosphere(subdivisions)
     front = ball.triangles_center[:, 2] > 0
     vertices, faces, uv = [], [], []
     for side, low in ((front, 0.0), (~front, 0.5)):

@@ -103,7 +103,7 @@ def _topology(faces: Faces) -> Topology:
         vertices=int(np.count_nonzero(np.bincount(tail, minlength=count))),
         edges=edges,
         faces=len(faces),
-        watertight=2 * edges == len(keys) and bool(starts[0::2].all()) and not starts[1::2].any(),
+        watertight=2 * edges == len(keys) and bool(starts[0::2].all()),  # then they start in pairs
         winding_consistent=not bool((keys[1:] == keys[:-1]).any()),
     )
 
