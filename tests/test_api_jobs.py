@@ -144,8 +144,10 @@ def test_a_failure_is_told_in_words(house: House) -> None:
 
 def test_wait_holds_the_answer_until_the_job_ends(house: House) -> None:
     accepted = submit(house)
-    threading.Timer(0.2, house.work).start()
+    worker = threading.Timer(0.2, house.work)
+    worker.start()
     job = house.http.get(accepted.headers["Location"] + "?wait=30").json
+    worker.join()
     assert job["status"] == "succeeded"
 
 

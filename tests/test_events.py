@@ -72,8 +72,10 @@ def test_a_resumed_stream_leaves_out_what_was_seen(house: House) -> None:
     job = submit(house)
     first = next(told(house.http.get(job["urls"]["events"], buffered=False)))
     resumed = told(house.http.get(job["urls"]["events"], headers={"Last-Event-ID": first.id}, buffered=False))
-    threading.Timer(0.1, house.work).start()
+    worker = threading.Timer(0.1, house.work)
+    worker.start()
     assert json.loads(next(resumed).data)["status"] != "queued"
+    worker.join()  # it must not reach into the next test, whose picture is the same
 
 
 def test_a_job_that_starts_anew_after_the_break_is_told_although_it_looks_as_before(house: House) -> None:
