@@ -125,7 +125,13 @@ class Settings(BaseSettings):
     input_retention_s: PositiveInt = Field(
         7 * 86400, description="Age at which an uploaded picture is deleted; longer than any job waits"
     )
+    input_max_mb: NonNegativeFloat = Field(
+        0, description="Megabytes of uploaded pictures; the oldest that no job needs go first; 0: no limit"
+    )
     archive_retention_s: NonNegativeInt = Field(0, description="Age at which an archived result is deleted; 0: never")
+    archive_max_mb: NonNegativeFloat = Field(
+        0, description="Megabytes of archived results; the oldest that no job needs go first; 0: no limit"
+    )
 
     # The cache tiers
     disable_result_cache: bool = Field(False, description="1: no tier answers; the archive still keeps results")
@@ -141,7 +147,11 @@ class Settings(BaseSettings):
     cache_policy: Literal["lru", "gdsf"] = Field(
         "lru", description="What the shared tier evicts: lru, the longest unused; gdsf, also by cost and size"
     )
-    cache_trace: bool = Field(False, description="1: log lookups to DATA_DIR/trace.jsonl, for `bench.cache_policy`")
+    cache_trace: bool = Field(False, description="1: log lookups to DATA_DIR/trace, for `bench.cache_policy`")
+    cache_trace_max_mb: PositiveFloat = Field(
+        256, description="Megabytes of that log on each host; the oldest go first"
+    )
+    cache_trace_retention_s: PositiveInt = Field(30 * 86400, description="Age at which an hour of that log is deleted")
 
     @cached_property
     def shared_tier(self) -> dict[str, Any]:
@@ -155,9 +165,12 @@ class Settings(BaseSettings):
         }
 
     @cached_property
-    def trace_path(self) -> Path | None:
-        """Where lookups are logged, if they are."""
-        return self.data_dir / "trace.jsonl" if self.cache_trace else None
+    def trace_log(self) -> dict[str, Any] | None:
+        """Arguments of the log of lookups, if there is one."""
+        if not self.cache_trace:
+            return None
+        limits = {"max_mb": self.cache_trace_max_mb, "retention_s": self.cache_trace_retention_s}
+        return {"folder": self.data_dir / "trace", **limits}
 
     @cached_property
     def bind_host(self) -> str:

@@ -57,7 +57,7 @@ def build_services(settings: Settings) -> Services:
     shared = RedisCache(**settings.shared_tier)
     archive = Archive.open(settings.archive_location, timeout_s=_ARCHIVE_PATIENCE_S)
     enabled = not settings.disable_result_cache
-    trace = TraceLog(settings.trace_path) if settings.trace_path else None
+    trace = TraceLog(**settings.trace_log) if settings.trace_log else None
     cache = TieredCache(None, shared, archive, enabled=enabled, trace=trace)
     # Never looked into: it says what the workers' local tiers are where nobody has set anything else.
     as_on_workers = LRUCache(settings.cache_max_size, settings.cache_max_memory_mb, settings.cache_ttl_seconds)

@@ -179,7 +179,7 @@ def table(title: str, requests: Sequence[Request], sizes_mb: Sequence[int]) -> N
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    arguments.add_argument("traces", nargs="*", help="files written by cache.trace.TraceLog")
+    arguments.add_argument("traces", nargs="*", help="folders written by cache.trace.TraceLog, or files of them")
     arguments.add_argument("--mb", nargs="+", type=int, default=[256, 1024], help="sizes of the cache")
     given = arguments.parse_args()
     for path in given.traces:

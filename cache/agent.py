@@ -19,6 +19,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from cache.archive_listing import Usage
 from cache.fleet_config import LocalConfig
 from cache.redis import RedisCache
 from cache.redis_admin import stats
@@ -76,6 +77,11 @@ class CacheAgent:
     def beat(self) -> bool:
         """Write the snapshot, follow what has changed, help with housekeeping; `False` when Redis did not answer."""
         return self._link.attempt("heartbeat", self._beat, False)
+
+    def note_archive_usage(self, usage: Usage) -> None:
+        """Keep what the archive holds for `FleetCache.stats`; for whoever has counted it."""
+        noted = ("HSET", self._link.state_key, "archive_usage", json.dumps(usage.shown()))
+        self._link.attempt("archive usage", lambda: self._link.round_trip(noted), None)
 
     def start_reader(self) -> None:
         """Follow changes as they happen, in a thread that ends with the process or with `close`."""

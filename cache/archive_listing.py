@@ -1,45 +1,74 @@
-"""What the archive holds, in the order of keys, on stores that list in order and on those that do not."""
+"""What the archive holds: objects below a prefix, as any store lists them, and what is to be known of each.
+
+Stores list in an order of their own; whoever wants another one chooses from the whole list.
+"""
 
 from __future__ import annotations
 
+import heapq
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from cache.keys import is_key
 from cache.values import MB, Meta, cost_of
 
-Found = Mapping[str, Any]  # path, size, last_modified, as obstore lists them
+
+class Item(NamedTuple):
+    """One object; items sort by age, the oldest first. `written` is the store's wall clock, in seconds."""
+
+    written: float
+    key: str
+    size_bytes: int
 
 
-def key_of(found: Found) -> str:
-    """The key is the last part of an object's path."""
-    return str(found["path"]).rpartition("/")[2]
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an archive held when it was counted, and what went while it was."""
+
+    objects: int
+    size_bytes: int
+    deleted: int = 0
+
+    def shown(self) -> dict[str, float]:
+        """The figures as the administration shows them, with the time of now."""
+        return {"objects": self.objects, "memory_mb": self.size_bytes / MB, "counted_at": time.time()}
 
 
-def listed(store: Any, prefix: str, after: str, *, in_order: bool) -> Iterator[Found]:
-    """Objects below a prefix whose keys come behind `after`; buckets list `in_order`, folders do not."""
-    if in_order:
-        yield from _below(store, prefix, f"{prefix}/{after[:2]}/{after}" if after else None)
-        return
-    for part in range(int(after[:2] or "00", 16), 256):
-        found = _below(store, f"{prefix}/{part:02x}", None)
-        yield from sorted((item for item in found if key_of(item) > after), key=key_of)
+def item_of(found: Mapping[str, Any]) -> Item:
+    """An object as obstore describes it; the key is the last part of its path."""
+    return Item(found["last_modified"].timestamp(), str(found["path"]).rpartition("/")[2], found["size"])
 
 
-def _below(store: Any, prefix: str, after: str | None) -> Iterator[Found]:
-    for chunk in store.list(prefix, offset=after):
-        yield from (item for item in chunk if is_key(key_of(item)))
+def listed(store: Any, prefix: str) -> Iterator[Item]:
+    """Every object below a prefix, in the store's order."""
+    for chunk in store.list(prefix):
+        yield from (item for item in map(item_of, chunk) if is_key(item.key))
 
 
-def summary(found: Found, meta: Meta) -> dict[str, Any]:
+def newest(items: Iterable[Item], limit: int, cursor: str) -> tuple[list[Item], str]:
+    """The page of the latest written items behind the cursor, and the cursor of the next page.
+
+    Raises:
+        ValueError: the cursor is none of ours.
+    """
+    if cursor:
+        written, _, key = cursor.partition(" ")
+        if not is_key(key):
+            raise ValueError(f"cursor is {cursor!r}; it must be one that an answer gave")
+        items = (item for item in items if item[:2] < (float(written), key))
+    page = heapq.nlargest(limit, items)
+    return page, f"{page[-1].written!r} {page[-1].key}" if len(page) == limit else ""
+
+
+def summary(item: Item, meta: Meta) -> dict[str, Any]:
     """One object as the administration shows it."""
-    written = found["last_modified"].timestamp()
     return {
-        "key": key_of(found),
-        "size_mb": found["size"] / MB,
-        "timestamp": written,
-        "age_seconds": max(0.0, time.time() - written),
+        "key": item.key,
+        "size_mb": item.size_bytes / MB,
+        "timestamp": item.written,
+        "age_seconds": max(0.0, time.time() - item.written),
         "access_count": None,
         "expires_at": None,
         "expired": False,

@@ -6,7 +6,6 @@ and none has to be idle. What has been applied where is known from the processes
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
@@ -107,6 +106,8 @@ class FleetCache:
         cleared: dict[str, int | None] = {}
         if "archive" in tiers:
             cleared["archive"] = self._archive.clear() if self._archive is not None else 0
+            counted = ("HDEL", self._link.state_key, "archive_usage")  # until it is counted again
+            self._link.attempt("archive usage", lambda: self._link.round_trip(counted), None)
         if tiers == ("archive",):
             return {"cleared": cleared, "pending": []}
 
@@ -120,7 +121,7 @@ class FleetCache:
         return {"cleared": cleared, "pending": self._ask("fleet clear", clear).pending}
 
     def entries(self, tier: str = "shared", limit: int = 100, cursor: str = "") -> tuple[list[dict[str, Any]], str]:
-        """A page of one tier's entries, most recent first (of the archive: in the order of keys), and the next cursor.
+        """A page of one tier's entries, most recent first, and the next cursor.
 
         Raises:
             ValueError: there is no such tier, or the cursor is none of ours.
@@ -164,16 +165,6 @@ class FleetCache:
         if self._link.breaker.failing:
             raise SharedUnavailable("the shared tier did not answer; other processes may still hold the entry")
         return deleted
-
-    def note_archive_usage(self) -> None:
-        """Count what the archive holds and keep the figure for `stats`; for a caretaker, as it lists the whole archive.
-
-        Raises:
-            ArchiveUnavailable: the archive did not answer.
-        """
-        if self._archive is not None:
-            noted = ("HSET", self._link.state_key, "archive_usage", json.dumps(self._archive.usage()))
-            self._link.attempt("fleet usage", lambda: self._link.round_trip(noted), None)
 
     def _config(self, wait_s: float) -> dict[str, Any]:
         self._link.ensure_seed()

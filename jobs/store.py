@@ -232,37 +232,6 @@ class JobStore:
             pipeline.zcard(f"{self.prefix}:queued:{queue}")
         return dict(zip(QUEUES, pipeline.execute(), strict=True))
 
-    def forget_ended(self, *, kept: int | None = None, limit: int = 1000) -> int:
-        """Takes out of the listings what has expired, and of the ended jobs the oldest beyond `kept`; at most `limit`
-        from each listing. Answers how many went."""
-        oldest = f"{int((time.time() - self.limits.job_retention_s) * 1e6):013x}"
-        every = f"{self.prefix}:jobs"
-        indexes = [every, *(f"{every}:{owner}" for owner in self.redis.smembers(f"{self.prefix}:owners"))]
-        return sum(self._forget_expired(index, f"({oldest}", limit) for index in indexes) + self._forget_surplus(
-            every, kept, limit
-        )
-
-    def _forget_expired(self, index: str, before: str, limit: int) -> int:
-        ids = self.redis.zrange(index, "-", before, bylex=True, offset=0, num=limit)
-        gone = [job_id for job_id, job in zip(ids, self.jobs(ids), strict=True) if job is None]
-        if gone:
-            self.redis.zrem(index, *gone)
-        return len(gone)
-
-    def _forget_surplus(self, index: str, kept: int | None, limit: int) -> int:
-        surplus = self.redis.zcard(index) - kept if kept is not None else 0
-        if surplus <= 0:
-            return 0
-        oldest = self.jobs(self.redis.zrange(index, 0, min(surplus, limit) - 1))
-        ended = [job for job in oldest if job is not None and job.ended]
-        pipeline = self.redis.pipeline(transaction=False)
-        for job in ended:
-            pipeline.delete(f"{self.prefix}:job:{job.id}")
-            pipeline.zrem(index, job.id)
-            pipeline.zrem(f"{index}:{job.owner}", job.id)
-        pipeline.execute()
-        return len(ended)
-
 
 def new_job_id() -> str:
     """32 hex digits that sort by time: 13 of microseconds, 19 of chance, so ids cannot be guessed."""

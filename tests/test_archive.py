@@ -75,26 +75,58 @@ def test_a_deleted_value_is_gone(archive: Archive) -> None:
 
 def test_pages_of_entries_meet_every_entry_once(archive: Archive) -> None:
     for number, name in enumerate(KEYS):
-        archive.put(name, b"x" * number, {"n": number, "cost_s": 1.5})
+        archive.put(name, b"x" * (number + 1), {"n": number, "cost_s": 1.5})
     seen, cursor = [], ""
     while True:
         page, cursor = archive.entries(limit=7, cursor=cursor)
         seen += page
         if not cursor:
             break
-    assert [row["key"] for row in seen] == sorted(KEYS)
+    assert sorted(row["key"] for row in seen) == sorted(KEYS)
+    assert [row["timestamp"] for row in seen] == sorted((row["timestamp"] for row in seen), reverse=True)
     row = next(row for row in seen if row["key"] == KEYS[3])
     assert (row["meta"]["n"], row["cost_s"], row["expired"]) == (3, 1.5, False)
-    assert archive.usage()["objects"] == len(KEYS)
+    with pytest.raises(ValueError, match="cursor"):
+        archive.entries(cursor="../../etc/passwd")
 
 
-def test_old_values_expire_when_asked_to(archive: Archive) -> None:
+def test_old_values_go_when_asked_to(archive: Archive) -> None:
     for name in KEYS[:5]:
         archive.put(name, b"x", {})
-    assert archive.expire(older_than_s=3600) == 0
-    assert archive.expire(older_than_s=-5, limit=2) == 2
-    assert archive.expire(older_than_s=-5) == 3
+    left = archive.trim(max_age_s=3600)
+    assert (left.objects, left.deleted) == (5, 0)
+    left = archive.trim(max_age_s=-5, spare=lambda item: item.key == KEYS[3])
+    assert (left.objects, left.deleted) == (1, 4)
+    assert [row["key"] for row in archive.entries()[0]] == [KEYS[3]]
+    assert archive.clear() == 1
     assert archive.entries() == ([], "")
+
+
+def aged(archive: Archive, folder: Path, names: list[str]) -> None:
+    """Stores a megabyte under each name; the first is the oldest, by an hour each."""
+    for hours, name in enumerate(reversed(names)):
+        archive.put(name, bytes(2**20), {})
+        written = time.time() - 3600 * hours
+        os.utime(folder / "results" / name[:2] / name, (written, written))
+
+
+@pytest.mark.parametrize("step", [2, 10_000])
+def test_over_the_limit_the_oldest_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    monkeypatch.setattr("cache.archive_trim.STEP", step)
+    archive, names = Archive.open(str(tmp_path)), KEYS[:8]
+    aged(archive, tmp_path, names)
+    assert archive.trim(max_bytes=9 * 2**20).deleted == 0
+    left = archive.trim(max_bytes=3.5 * 2**20, spare=lambda item: item.key == names[1])
+    assert left.deleted == 5
+    assert left.size_bytes == sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    rows, _ = archive.entries()
+    assert [row["key"] for row in rows] == [names[7], names[6], names[1]], "the newest first, and what was spared"
+
+
+def test_what_may_not_go_is_kept_over_the_limit(tmp_path: Path) -> None:
+    archive = Archive.open(str(tmp_path))
+    aged(archive, tmp_path, KEYS[:3])
+    assert archive.trim(max_bytes=1, spare=lambda item: True).objects == 3
 
 
 @pytest.mark.parametrize("bad", ["", "../../etc/passwd", "A" * 64, "a" * 63, "a" * 65, "a" * 63 + "\n"])
@@ -198,10 +230,10 @@ def test_unfinished_files_of_killed_writers_are_cleaned_up(tmp_path: Path) -> No
     archive.put(key(1), b"x", {})
     leftover = tmp_path / "results" / key(1)[:2] / f"{key(2)}#1"
     leftover.write_bytes(b"half")
-    archive.expire(older_than_s=10_000)
+    archive.trim(max_age_s=10_000)
     assert leftover.exists()  # perhaps its writer lives
     os.utime(leftover, (0, 0))
-    archive.expire(older_than_s=10_000)
+    archive.trim(max_age_s=10_000)
     assert not leftover.exists()
 
 

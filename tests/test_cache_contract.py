@@ -53,7 +53,7 @@ def tier(request: pytest.FixtureRequest, real_redis: redis.Redis, redis_url: str
     elif request.param.startswith("shared"):
         yield Tier(shared.store, shared.lookup, shared.describe, shared.delete, lambda: shared.stats()["current_items"])
     elif request.param == "archive":
-        yield Tier(archive.replace, archive.get, archive.describe, archive.delete, lambda: archive.usage()["objects"])
+        yield Tier(archive.replace, archive.get, archive.describe, archive.delete, lambda: archive.trim().objects)
     else:
         tiers = TieredCache(LRUCache() if request.param == "tiered" else None, shared, archive)
         yield Tier(
@@ -61,7 +61,7 @@ def tier(request: pytest.FixtureRequest, real_redis: redis.Redis, redis_url: str
             tiers.lookup,
             lambda name: getattr(tiers.describe(name), "meta", MISSING),
             tiers.delete,
-            lambda: archive.usage()["objects"],
+            lambda: archive.trim().objects,
         )
     check_invariants(real_redis)
 

@@ -336,6 +336,17 @@ def test_local_entries_are_seen_from_outside(start: StartProcess, fleet: FleetCa
     }  # fmt: skip
 
 
+def test_what_the_archive_holds_is_told_once_somebody_has_counted_it(start: StartProcess, fleet: FleetCache) -> None:
+    process = start("one")
+    process.work(key(1))
+    assert fleet.stats()["archive"]["usage"] is None
+    process.agent.note_archive_usage(fleet._tiers.archive.trim())
+    usage = fleet.stats()["archive"]["usage"]
+    assert (usage["objects"], usage["memory_mb"] > 0) == (1, True)
+    fleet.clear("archive")
+    assert fleet.stats()["archive"]["usage"] is None
+
+
 def test_one_entry_is_shown_in_every_tier(start: StartProcess, fleet: FleetCache) -> None:
     process = start("one")
     process.work(key(1), cost_s=4)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from bench.cache_policy import GDSF, LRU, TYPICAL, Clairvoyant, ClairvoyantCost, Policy, replay
 from cache import MISSING, Archive, LRUCache, TieredCache
-from cache.trace import Request, TraceLog, read_trace
+from cache.trace import Request, TraceLog, parts, read_trace
 from tests.cache_keys import KEYS, key
 
 MB = 2**20
@@ -65,10 +66,30 @@ def test_a_recorded_trace_is_replayed(tmp_path: Path) -> None:
     assert replay(requests, LRU(MB)).seconds == 0.6
 
 
-def test_a_trace_stops_at_its_limit_and_never_breaks_a_lookup(tmp_path: Path) -> None:
-    full, nowhere = TraceLog(tmp_path / "trace", max_mb=0.001), TraceLog(tmp_path / "no" / "such" / "folder")
-    for trace in (full, nowhere):
-        tiers = TieredCache(LRUCache(), None, None, trace=trace)
-        for name in KEYS:
-            assert tiers.lookup(name) is MISSING
-    assert 900 < (tmp_path / "trace").stat().st_size <= 1049
+def lookups(trace: TraceLog, count: int = len(KEYS)) -> None:
+    tiers = TieredCache(LRUCache(), None, None, trace=trace)
+    for name in KEYS[:count]:
+        assert tiers.lookup(name) is MISSING
+
+
+def test_a_trace_takes_no_more_than_its_limits_and_the_oldest_hours_go(tmp_path: Path) -> None:
+    now = [1_800_000_000.0]
+    trace = TraceLog(tmp_path, max_mb=0.004, retention_s=6 * 3600, clock=lambda: now[0])
+    for _ in range(8):
+        lookups(trace)
+        for part in parts(tmp_path)[-1:]:
+            os.utime(part, (now[0], now[0]))
+            assert 900 < part.stat().st_size <= 0.001 * MB, "an hour stops at a quarter"
+        now[0] += 3600
+        assert sum(part.stat().st_size for part in parts(tmp_path)) <= 0.004 * MB
+    assert len(parts(tmp_path)) == 4
+    newest = parts(tmp_path)[-1]
+    now[0] += 10 * 3600
+    lookups(trace)
+    assert newest not in parts(tmp_path), "it is older than six hours"
+    assert len(parts(tmp_path)) == 1
+
+
+def test_a_trace_that_cannot_be_written_breaks_no_lookup(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    lookups(TraceLog(tmp_path / "file"))

@@ -12,10 +12,12 @@ from redis import Redis
 
 from cache import MISSING
 from cache.archive import Archive
+from cache.archive_listing import Usage
 from jobs.janitor import Janitor, Shelf
 from jobs.store import JobStore, StoreLimits
+from jobs.upkeep import needed_files
 from tests.cache_keys import key
-from tests.job_fleet import a_submission, claimed, finish, submitted
+from tests.job_fleet import a_request, a_submission, claimed, finish, submitted
 
 DAY_S = 86400
 
@@ -76,6 +78,42 @@ def test_an_upload_that_is_needed_again_is_young_again(tmp_path: Path, store: Jo
     assert keeps(store, 10, Shelf(inputs, 7 * DAY_S)).clean_files() == 1
     assert inputs.get(key("old")) is MISSING
     assert inputs.get(key("used")) is not MISSING
+
+
+def test_over_its_size_the_oldest_uploads_go_but_none_that_a_job_waits_for(tmp_path: Path, store: JobStore) -> None:
+    inputs = Archive.open(str(tmp_path), prefix="inputs")
+    told: list[Usage] = []
+    queued, running = a_request("a"), a_request("b")
+    submitted(store, "a")
+    submitted(store, "b")
+    claimed(store, "b")
+    store.redis.zadd(f"{store.prefix}:workers", {"w1": 1})
+    names = [queued.image_sha256, running.image_sha256, key("old"), key("new")]
+    for hours, name in enumerate(reversed(names), start=1):
+        inputs.put(name, bytes(1000), {})
+        at = time.time() - 3600 * hours
+        os.utime(tmp_path / "inputs" / name[:2] / name, (at, at))
+    inputs.put(key("just now"), bytes(1000), {})
+    keeps(store, 10, Shelf(inputs, 0, max_bytes=4500, told=told.append)).clean_files()
+    assert inputs.get(key("old")) is MISSING
+    for name in (queued.image_sha256, running.image_sha256, key("new"), key("just now")):
+        assert inputs.get(name) is not MISSING
+    keeps(store, 10, Shelf(inputs, 60, max_bytes=1, told=told.append)).clean_files()
+    assert inputs.get(key("new")) is MISSING
+    for name in (queued.image_sha256, running.image_sha256, key("just now")):
+        assert inputs.get(name) is not MISSING, "neither age nor size takes what is needed"
+    assert [left.objects for left in told] == [4, 3]
+
+
+def test_the_mesh_that_a_rendition_waits_for_is_needed(store: JobStore) -> None:
+    submitted(store, "a", found="mesh", cache="HIT-ARCHIVE")
+    assert a_request("a").key in needed_files(store)
+    finish_rendition = store.claim(a_submission("a").options.key(a_request("a").key), "w1")
+    assert finish_rendition is not None
+    store.redis.zadd(f"{store.prefix}:workers", {"w1": 1})
+    assert a_request("a").key in needed_files(store), "it runs"
+    store.complete_rendition(finish_rendition, {}, "HIT-ARCHIVE", timings={})
+    assert needed_files(store) == set()
 
 
 def test_a_retention_of_nothing_keeps_for_ever(tmp_path: Path, store: JobStore) -> None:

@@ -22,6 +22,7 @@ from cache.lru import LRUCache
 from cache.redis import RedisCache
 from cache.tiered import TieredCache
 from cache.trace import TraceLog
+from cache.values import MB
 from jobs.broker import Sender
 from jobs.fleet import Fleet, WorkerInfo
 from jobs.janitor import Janitor, Shelf
@@ -72,7 +73,13 @@ class Process:
             store, fleet, sender,
             heartbeat_timeout_s=settings.heartbeat_timeout_s, aging_s=settings.priority_aging_s,
         )  # fmt: skip
-        shelves = [Shelf(inputs, settings.input_retention_s), Shelf(cache.archive, settings.archive_retention_s)]
+        shelves = [
+            Shelf(inputs, settings.input_retention_s, settings.input_max_mb * MB),
+            Shelf(
+                cache.archive, settings.archive_retention_s, settings.archive_max_mb * MB,
+                told=self._agent.note_archive_usage,
+            ),
+        ]  # fmt: skip
         self._janitor = Janitor(store, shelves, jobs_kept=settings.jobs_kept)
         self._fleet = fleet
         self._stop = threading.Event()
@@ -119,5 +126,5 @@ def tiers(settings: Settings) -> TieredCache:
         RedisCache(**settings.shared_tier),
         Archive.open(settings.archive_location),
         enabled=not settings.disable_result_cache,
-        trace=TraceLog(settings.trace_path) if settings.trace_path else None,
+        trace=TraceLog(**settings.trace_log) if settings.trace_log else None,
     )
