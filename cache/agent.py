@@ -102,7 +102,7 @@ class CacheAgent:
             for line in stats(self._link)["advice"]:
                 log.warning("shared tier: %s", line)
         self._catch_up()
-        answer, version, _ = self._link.run("beat", *self._beat_args())[0]
+        answer, version = self._link.run("beat", *self._beat_args())[0]
         if int(version) != self._applied:  # since a moment ago
             self._catch_up()
             self._link.run("beat", *self._beat_args())
@@ -154,7 +154,7 @@ class CacheAgent:
 
     def _follow_up(self) -> None:
         """Obey what happened since the version applied last; where some of it is lost, forget everything local."""
-        _, told, _, fields, events = self._link.run("news", self._applied)[0]
+        _, told, fields, events = self._link.run("news", self._applied)[0]
         version, state = int(told), dict(zip(fields[::2], fields[1::2], strict=True))
         if self._applied:
             seen = [int(event.partition(b"-")[0]) for event, _ in events]

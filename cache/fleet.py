@@ -114,7 +114,7 @@ class FleetCache:
         def clear() -> Confirmations:
             shared, local = "shared" in tiers, "local" in tiers
             answer = self._link.run("clear", int(shared), int(local))[0]
-            cleared.update({"shared": int(answer[3])} if shared else {}, **({"local": None} if local else {}))
+            cleared.update({"shared": int(answer[2])} if shared else {}, **({"local": None} if local else {}))
             self._link.run("tidy", "")
             return self._confirmations(int(answer[1]), wait_s)
 

@@ -12,7 +12,10 @@ from cache.values import MB, Meta
 
 @dataclass(frozen=True)
 class Record:
-    """`length_bytes` on the wire, in `parts`; `charge_bytes` is what Redis spends on it; times in µs."""
+    """`length_bytes` on the wire, in `parts`; `charge_bytes` is what Redis spends on it; times in µs.
+
+    An entry of another `epoch` than the tier's was cleared.
+    """
 
     stored_us: int
     length_bytes: int
@@ -20,6 +23,7 @@ class Record:
     charge_bytes: int
     cost_ms: int
     expires_us: int
+    epoch: int
     checksum: str
     encoding: str
     meta_json: bytes
@@ -31,9 +35,9 @@ class Record:
         Raises:
             ValueError: it is not one.
         """
-        stored, length, parts, charge, cost, expires, checksum, encoding, meta = text.split(b" ", 8)
+        stored, length, parts, charge, cost, expires, epoch, checksum, encoding, meta = text.split(b" ", 9)
         return cls(
-            int(stored), int(length), int(parts), int(charge), int(cost), int(expires),
+            int(stored), int(length), int(parts), int(charge), int(cost), int(expires), int(epoch),
             checksum.decode(), encoding.decode(), meta,
         )  # fmt: skip
 

@@ -20,7 +20,7 @@ from cache.redis_stream import STAGE_TTL_S
 from cache.redis_transfer import Offer, Transfer
 from cache.values import JSON, Entry, Meta, checked_key, cost_of, encoded_meta
 
-SCHEMA = 1  # of names and records; readers of another number see an empty tier
+SCHEMA = 2  # of names and records; readers of another number see an empty tier
 
 
 class RedisCache:

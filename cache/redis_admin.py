@@ -71,7 +71,7 @@ def write_limits(link: RedisLink, transfer: Transfer, fields: Mapping[str, Any])
 
 
 def clear(link: RedisLink) -> int:
-    cleared = int(link.run("clear", 1, 0)[0][3])
+    cleared = int(link.run("clear", 1, 0)[0][2])
     _tidy_through(link, None)
     return cleared
 
@@ -105,7 +105,7 @@ def stats_shown(state: Mapping[bytes, bytes], size: int, memory: Info, server: I
         return int(state.get(field.encode(), 0))
 
     limits = limits_shown(state)
-    lookups = number("hits") + number("misses")
+    lookups, live_bytes = number("hits") + number("misses"), number("bytes") - number("stale_bytes")
     return {
         "available": True,
         "hits": number("hits"),
@@ -119,11 +119,11 @@ def stats_shown(state: Mapping[bytes, bytes], size: int, memory: Info, server: I
         "stores": number("stores"),
         "refused": number("refused"),
         "gpu_seconds_saved": number("saved_ms") / 1000,
-        "current_items": size,
-        "current_memory_mb": number("bytes") / MB,
+        "current_items": size - number("stale"),
+        "current_memory_mb": live_bytes / MB,
         "max_items": limits["max_size"],
         "max_memory_mb": limits["max_memory_mb"],
-        "memory_utilization_percent": round(100 * number("bytes") / number("max_bytes"), 2),
+        "memory_utilization_percent": round(100 * live_bytes / number("max_bytes"), 2),
         "ttl_seconds": limits["ttl_s"],
         "policy": limits["policy"],
         "redis": {
@@ -139,16 +139,18 @@ def stats_shown(state: Mapping[bytes, bytes], size: int, memory: Info, server: I
 def entries(link: RedisLink, limit: int, cursor: str) -> tuple[list[dict[str, Any]], str]:
     page, (seconds, micros) = link.run("list", limit, cursor, also=[("TIME",)])
     now_us = seconds * 1_000_000 + micros
-    rows = [page[i : i + 4] for i in range(3, len(page), 4)]
+    rows = [page[i : i + 4] for i in range(2, len(page), 4)]
     shown = [Record.parse(record).summary(key.decode(), int(hits), now_us) for key, _, record, hits in rows]
     more = f"{rows[-1][1].decode()} {rows[-1][0].decode()}" if len(rows) == limit else ""
     return shown, more
 
 
 def entry(link: RedisLink, key: str) -> dict[str, Any] | Missing:
-    record, hits, (seconds, micros) = link.round_trip(
-        ("HGET", f"{link.tag}:entries", key), ("HGET", f"{link.tag}:hits", key), ("TIME",)
-    )
-    if record is None:
+    text, hits, epoch, (seconds, micros) = link.round_trip(
+        ("HGET", f"{link.tag}:entries", key), ("HGET", f"{link.tag}:hits", key), ("HGET", link.state_key, "epoch"),
+        ("TIME",),
+    )  # fmt: skip
+    record = None if text is None else Record.parse(text)
+    if record is None or record.epoch != int(epoch):
         return MISSING
-    return Record.parse(record).summary(key, int(hits or 0), seconds * 1_000_000 + micros)
+    return record.summary(key, int(hits or 0), seconds * 1_000_000 + micros)

@@ -10,7 +10,8 @@ import hashlib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,6 +61,19 @@ def connect(url: str, *, connect_timeout_s: float = 0.2, timeout_s: float = 0.5,
     )
 
 
+@contextmanager
+def borrowed(client: redis.Redis) -> Iterator[Any]:
+    """A connection of the client's pool; a fault closes it, so that nobody ever reads what was left of an answer."""
+    connection = client.connection_pool.get_connection()
+    try:
+        yield connection
+    except BaseException:
+        connection.disconnect()  # type: ignore[no-untyped-call]
+        raise
+    finally:
+        client.connection_pool.release(connection)
+
+
 class RedisLink:
     """Runs commands and scripts in one round trip, counts what fails, and gives the server a rest when it is down."""
 
@@ -68,7 +82,7 @@ class RedisLink:
         self.tag = tag
         self.state_key = f"{tag}:state"
         self.breaker = breaker
-        self.version = self.epoch = 0  # as of the last answer
+        self.version = 0  # of the shared state, as of the last answer
         self.on_version: Callable[[int], None] | None = None
         self._seed = dict(seed)
         self._seeded = False
@@ -109,7 +123,7 @@ class RedisLink:
         self.configure(repr(sorted(self._seed.items())), self._seed)
 
     def _note_version(self, reply: Sequence[Any]) -> None:
-        version, self.epoch = int(reply[1]), int(reply[2])
+        version = int(reply[1])
         moved, self.version = version != self.version, version
         if moved and self.on_version is not None:
             self.on_version(version)
@@ -134,10 +148,16 @@ class RedisLink:
         return replies
 
     def _send(self, commands: Sequence[Command]) -> list[Any]:
-        pipeline = self.client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-        return pipeline.execute(raise_on_error=False)
+        """All answers, refusals among them; redis-py's own pipeline takes three times as long around them."""
+        with borrowed(self.client) as connection:
+            connection.send_packed_command(connection.pack_commands(commands))
+            return [self._answer(connection, command[0]) for command in commands]
+
+    def _answer(self, connection: Any, name: str) -> Any:
+        try:
+            return self.client.parse_response(connection, name)  # type: ignore[no-untyped-call]
+        except ResponseError as refusal:
+            return refusal
 
     def attempt(self, operation: str, call: Callable[[], T], fallback: F) -> T | F:
         """The call's answer, or `fallback` when the server fails it or is being left alone."""

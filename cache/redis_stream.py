@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import io
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import redis
 
-from cache.redis_link import Command
+from cache.redis_link import Command, borrowed
 
 PART_BYTES = (1 << 18) - 64  # with what surrounds it, one allocation class; more than 64 parts are freed in background
 WINDOW_PARTS = 4  # in one command: just under 1 MiB, which holds the server for a fraction of a millisecond
@@ -50,7 +49,7 @@ def send(client: redis.Redis, stage: str, payload: bytes, in_time: Callable[[], 
     Raises:
         redis.RedisError, OSError: the server failed or refused.
     """
-    with _borrowed(client) as (connection, _):
+    with borrowed(client) as connection:
         for start in range(WINDOW_BYTES, len(payload), WINDOW_BYTES):
             in_time()
             # RPUSHX: should the stage have expired meanwhile, RPUSH would begin one that never does
@@ -75,7 +74,8 @@ def receive(client: redis.Redis, name: str, length: int, in_time: Callable[[], N
     whole = io.BytesIO()
     whole.seek(length - 1)
     whole.write(b"\0")  # BytesIO gives its memory away without a copy, when it is asked for in the end
-    with whole.getbuffer() as view, _borrowed(client) as (connection, wire):
+    with whole.getbuffer() as view, borrowed(client) as connection:
+        wire = _wire(connection)
         for first in range(0, parts_of(length), WINDOW_PARTS):
             in_time()
             last = min(first + WINDOW_PARTS, parts_of(length)) - 1
@@ -95,19 +95,10 @@ def _receive_window(wire: socket.socket, view: memoryview, first: int, last: int
     _expect(wire, frame)
 
 
-@contextmanager
-def _borrowed(client: redis.Redis) -> Iterator[tuple[Any, socket.socket]]:
-    """A connection and its socket; whatever goes wrong, half an answer is never left for the next who borrows it."""
-    connection = client.connection_pool.get_connection()
-    try:
-        wire = connection._sock
-        assert wire is not None, "a borrowed connection is connected"
-        yield connection, wire
-    except BaseException:
-        connection.disconnect()  # type: ignore[no-untyped-call]
-        raise
-    finally:
-        client.connection_pool.release(connection)
+def _wire(connection: Any) -> socket.socket:
+    """The connection's socket, which redis-py keeps to itself: there is no other way to receive without copies."""
+    wire: socket.socket = connection._sock
+    return wire
 
 
 def _expect(wire: socket.socket, expected: bytes) -> None:

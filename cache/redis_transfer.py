@@ -46,22 +46,19 @@ class Transfer:
 
     def describe(self, key: str, saves_work: bool) -> Meta | Missing:
         touched = self._link.run("touch", key, int(saves_work))[0]
-        return Record.parse(touched[3]).meta if touched[0] == b"hit" else MISSING
+        return Record.parse(touched[2]).meta if touched[0] == b"hit" else MISSING
 
     def read(self, key: str, saves_work: bool) -> Entry | Missing:
         """The value; one of up to a window comes with the answer that finds it."""
         deadline = self._clock() + self._limit_s
-        epoch = self._link.epoch
-        touched, payload = self._link.run("touch", key, int(saves_work), also=[("GET", self._name("blob", epoch, key))])
+        touched, payload = self._link.run("touch", key, int(saves_work), also=[("GET", f"{self._link.tag}:blob:{key}")])
         if touched[0] != b"hit":
             return MISSING
-        record, now = Record.parse(touched[3]), int(touched[2])
+        record = Record.parse(touched[2])
         try:
             if record.parts:
-                name, in_time = self._name("parts", now, key), partial(self._keep, deadline)
+                name, in_time = f"{self._link.tag}:parts:{key}", partial(self._keep, deadline)
                 payload = receive(self._link.client, name, record.length_bytes, in_time)
-            elif now != epoch:
-                (payload,) = self._link.round_trip(("GET", self._name("blob", now, key)))
             return Entry(unpack(payload or b"", record.checksum, record.encoding), record.meta)
         except (Corrupt, Interrupted):  # or evicted while it was read: the script finds out which
             self._link.run("forget", key, record.stored_us, int(saves_work))
@@ -122,9 +119,6 @@ class Transfer:
         if self.health.stale():
             (info,) = self._link.round_trip(("INFO", "memory"))
             self.health.note(info)
-
-    def _name(self, kind: str, epoch: int, key: str) -> str:
-        return f"{self._link.tag}:{kind}:{epoch}:{key}"
 
     def _keep(self, deadline: float) -> None:
         if self._clock() > deadline:

@@ -7,7 +7,7 @@ import redis
 from cache.record import Record
 
 
-def check_invariants(client: redis.Redis, tag: str = "{orfeas:cache:1}", stages: int = 0) -> None:
+def check_invariants(client: redis.Redis, tag: str = "{orfeas:cache:2}", stages: int = 0) -> None:
     """Indexes agree, bytes add up and are under the limit, every indexed blob is whole, and nothing else lies about.
 
     Runs in one transaction, so that it may be called while others work; `stages` are writers that may be under way.
@@ -21,7 +21,6 @@ def check_invariants(client: redis.Redis, tag: str = "{orfeas:cache:1}", stages:
         assert [*order, *expiry, *entries, *hits] == []
         return
     records = {key: Record.parse(text) for key, text in entries.items()}
-    epoch = state[b"epoch"].decode()
     assert {key for key, _ in order} == set(records) == set(hits)
     if state[b"policy"] == b"lru":
         assert len({score for _, score in order}) == len(order), "two entries are equally old"
@@ -32,14 +31,14 @@ def check_invariants(client: redis.Redis, tag: str = "{orfeas:cache:1}", stages:
     lengths = {name: (number, ttl) for name, number, ttl in zip(blobs[::3], blobs[1::3], blobs[2::3], strict=True)}
     for key, record in records.items():
         kind = "parts" if record.parts else "blob"
-        name = f"{tag}:{kind}:{epoch}:{key.decode()}".encode()
+        name = f"{tag}:{kind}:{key.decode()}".encode()
         assert lengths.pop(name) == (record.parts or record.length_bytes, -1)
-    doomed = state[b"garbage"].decode().split()
-    for name, (_, ttl) in lengths.items():
-        kind = name.decode().removeprefix(tag).split(":")
-        expected = ttl > 0 if kind[1] == "stage" else kind[2] in doomed
-        assert expected, f"{name!r} belongs to no entry"
-    assert sum(b":stage:" in name for name in lengths) <= stages
+    assert all(b":stage:" in name and ttl > 0 for name, (_, ttl) in lengths.items()), "these belong to no entry"
+    assert len(lengths) <= stages
+    stale = [key for key, record in records.items() if record.epoch != int(state[b"epoch"])]
+    assert {key for key, _ in order[: len(stale)]} == set(stale), "what was cleared is not the next to leave"
+    assert int(state[b"stale"]) == len(stale)
+    assert int(state[b"stale_bytes"]) == sum(records[key].charge_bytes for key in stale)
 
 
 _BLOBS = """

@@ -3,7 +3,6 @@ other limits, all at once: what is read is whole and not older than the last cle
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -34,7 +33,7 @@ random.seed(seed)
 cache = RedisCache(url, max_size=12, max_memory_mb=8, timeout_s=0.3, transfer_timeout_s=1)
 agent = CacheAgent(TieredCache(None, cache, None), cache, f"worker {seed}", silence_s=1)
 truth = redis.Redis.from_url(url, socket_timeout=5)
-done = {"reads": 0, "hits": 0, "stores": 0}
+reads = 0
 
 def generation(name):
     try:
@@ -49,9 +48,8 @@ while True:
     number = random.randrange(25)
     cleared = generation("cleared")
     entry = cache.lookup(KEYS[number])
-    done["reads"] += 1
+    reads += 1
     if entry is not MISSING:
-        done["hits"] += 1
         gen = entry.meta["generation"]
         if entry.data != make(number, gen):
             print("CORRUPT", number, gen, len(entry.data), flush=True)
@@ -62,11 +60,9 @@ while True:
     else:
         version, gen = cache.version, generation("generation")
         if gen is not None and version:
-            stored = cache.store(KEYS[number], make(number, gen), {"generation": gen}, unless_changed_since=version)
-            done["stores"] += stored
-    if done["reads"] % 50 == 0:
+            cache.store(KEYS[number], make(number, gen), {"generation": gen}, unless_changed_since=version)
+    if reads % 50 == 0:
         agent.beat()
-        print(json.dumps(done), flush=True)
 """
 
 
@@ -146,10 +142,8 @@ def test_half_a_minute_of_chaos_leaves_nothing_corrupt_stale_or_unsound() -> Non
             pass
         chaos.check()
         stats = chaos.cache.stats()
-    bad = [line for line in chaos.said if not line.startswith(("{", "shared tier:"))]
-    done = [json.loads(line) for line in chaos.said if line.startswith("{")]
+    bad = [line for line in chaos.said if not line.startswith("shared tier:")]
     assert bad == []
     assert stats["corruptions"] == 0
-    assert sum(work["hits"] for work in done) > 100
-    assert sum(work["stores"] for work in done) > 100
+    assert min(stats["hits"], stats["stores"]) > 100, "too little was done to mean anything"
     print(f"{checks} checks, {chaos.killed} kills, {stats['hits']} hits, {stats['stores']} stores")

@@ -31,7 +31,7 @@ class Model:
 
     def score(self, entry: dict) -> float:
         if self.policy == "gdsf":
-            return self.floor + entry["hits"] * max(entry["cost_ms"], 1) / entry["charge"]
+            return self.floor + entry["hits"] * 1e6 * max(entry["cost_ms"], 1) / entry["charge"]
         self.ticks += 1
         return self.ticks
 
@@ -55,6 +55,10 @@ class Model:
             victim = self.entries.pop(self.order()[-1])
             if self.policy == "gdsf":
                 self.floor = victim["score"]
+
+    def clear(self) -> None:
+        self.floor = max((entry["score"] for entry in self.entries.values()), default=0.0) + 1
+        self.entries.clear()
 
     def drop_expired(self) -> None:
         self.entries = {name: entry for name, entry in self.entries.items() if not entry["short"]}
@@ -136,8 +140,7 @@ class SharedTier(RuleBasedStateMachine):
     @rule(client=clients)
     def clear(self, client: int) -> None:
         assert self.caches[client].clear() == len(self.model.entries)
-        self.model.entries.clear()
-        self.model.floor = 0.0
+        self.model.clear()
 
     @rule(client=clients, max_size=st.integers(1, 6), max_mb=st.sampled_from([0.25, 0.5, 1.0]))
     def change_limits(self, client: int, max_size: int, max_mb: float) -> None:

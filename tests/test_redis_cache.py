@@ -136,6 +136,42 @@ def test_clearing_is_seen_at_once_and_frees_everything(cache: RedisCache, real_r
     assert cache.lookup(KEYS[0]).data == b"new"
 
 
+@pytest.mark.parametrize("policy", ["lru", "gdsf"])
+def test_what_was_cleared_is_gone_for_readers_before_it_is_deleted(
+    make_cache: MakeCache, real_redis: redis.Redis, policy: str
+) -> None:
+    cache = make_cache(policy=policy)
+    names = [key(number) for number in range(300)]
+    for name in names:
+        cache.store(name, b"x", {}, cost_s=1000)
+    assert cache.link.run("clear", 1, 0)[0][2] == b"300"
+    shown = cache.stats()
+    assert (shown["current_items"], shown["current_memory_mb"]) == (0, 0)
+    assert cache.entries() == ([], "")
+    assert cache.entry(names[0]) is cache.lookup(names[0]) is MISSING
+    assert cache.delete(names[1]) is False
+    assert cache.store(names[2], b"anew", {}), "a store tidies too, but no more than its share"
+    assert real_redis.hlen("{orfeas:cache:2}:entries") > 100
+    assert cache.clear() == 1, "what was cleared before does not count again"
+    assert cache.stats()["evictions"] == cache.stats()["expirations"] == 0
+    assert list(real_redis.scan_iter("{orfeas:cache:2}:blob:*")) == []
+
+
+def test_after_a_change_of_policy_worth_counts_from_the_first_entry_on(make_cache: MakeCache) -> None:
+    cache = make_cache(max_size=2)
+    for name in KEYS[:2]:
+        cache.store(name, b"x", {})
+    cache.update_limits(policy="gdsf")
+    assert cache.entries() == ([], "")
+    for name, cost_s in zip(KEYS[2:5], (7.002, 7.0, 0.001), strict=True):
+        cache.store(name, b"x", {}, cost_s=cost_s)
+    assert [row["key"] for row in cache.entries()[0]] == [KEYS[2], KEYS[4]], "a millisecond of work in kilobytes counts"
+    cache.update_limits(policy="lru")
+    for name in KEYS[5:8]:
+        cache.store(name, b"x", {})
+    assert [row["key"] for row in cache.entries()[0]] == [KEYS[7], KEYS[6]]
+
+
 def test_another_process_that_has_not_heard_of_a_clear_stores_and_reads_after_it(make_cache: MakeCache) -> None:
     first, second = make_cache(), make_cache()
     first.store(key(1), b"old", {})
@@ -288,7 +324,7 @@ def test_every_key_shares_one_hash_tag(cache: RedisCache, real_redis: redis.Redi
         cache.store(name, b"x", {})
     cache.delete(KEYS[0])
     cache.clear()
-    assert all(name.startswith(b"{orfeas:cache:1}:") for name in real_redis.scan_iter("*"))
+    assert all(name.startswith(b"{orfeas:cache:2}:") for name in real_redis.scan_iter("*"))
 
 
 def test_many_threads_leave_it_in_order(make_cache: MakeCache, real_redis: redis.Redis) -> None:

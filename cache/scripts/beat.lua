@@ -6,20 +6,17 @@
 --   <tag>:totals   HASH  counter -> sum over processes that are gone
 --   <tag>:folded   HASH  process -> the snapshot that is in the totals
 --   <tag>:folded_at ZSET process -> when that was
---   state, order, expiry, entries, hits, blob, parts, garbage   one step of housekeeping, see common
+--   state, order, expiry, entries, hits, blob, parts   one step of housekeeping, see common
 --
 -- ARGV: tag, process ('' to only look after the others), snapshot, applied version, microseconds after which a silent
 -- process is gone, 1 when this is its last beat
--- Answers {'unseeded'} | {'clean' | 'again' (housekeeping has more to do), version, epoch}
+-- Answers 'clean', or 'again' when housekeeping has more to do
 -- A process that was stopped, counted as gone and goes on, is taken out of the totals again: nothing counts twice.
 local process, snapshot, applied, timeout, last = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local FOLDED_KEPT_US = 7 * 86400 * 1000000
 local WORKERS, SEEN, APPLIED = TAG .. ':workers', TAG .. ':seen', TAG .. ':applied'
 local TOTALS, FOLDED, FOLDED_AT = TAG .. ':totals', TAG .. ':folded', TAG .. ':folded_at'
 
-local state = redis.call('HMGET', STATE, 'epoch', 'version')
-if not state[1] then return { 'unseeded' } end
-redis.call('ZREM', SEEN, '') -- a full Redis allows this and then all that follows
 local now = now_us()
 
 local function add_to_totals(counted, sign)
@@ -39,24 +36,26 @@ local function fold(gone)
   redis.call('HDEL', TAG .. ':local', gone)
 end
 
-if process ~= '' then
-  local counted = redis.call('HGET', FOLDED, process)
-  if counted then
-    add_to_totals(counted, -1)
-    redis.call('HDEL', FOLDED, process)
-    redis.call('ZREM', FOLDED_AT, process)
+return answer(function()
+  if process ~= '' then
+    local counted = redis.call('HGET', FOLDED, process)
+    if counted then
+      add_to_totals(counted, -1)
+      redis.call('HDEL', FOLDED, process)
+      redis.call('ZREM', FOLDED_AT, process)
+    end
+    redis.call('HSET', WORKERS, process, snapshot)
+    redis.call('ZADD', SEEN, text(now), process)
+    redis.call('ZADD', APPLIED, applied, process)
+    if last == '1' then fold(process) end
   end
-  redis.call('HSET', WORKERS, process, snapshot)
-  redis.call('ZADD', SEEN, text(now), process)
-  redis.call('ZADD', APPLIED, applied, process)
-  if last == '1' then fold(process) end
-end
-for _, gone in ipairs(redis.call('ZRANGEBYSCORE', SEEN, '-inf', text(now - timeout), 'LIMIT', 0, 16)) do
-  fold(gone)
-end
-for _, old in ipairs(redis.call('ZRANGEBYSCORE', FOLDED_AT, '-inf', text(now - FOLDED_KEPT_US), 'LIMIT', 0, 16)) do
-  redis.call('HDEL', FOLDED, old)
-  redis.call('ZREM', FOLDED_AT, old)
-end
-local fits, clean = tidy(state[1], now, 0, 0, '')
-return { (fits and clean) and 'clean' or 'again', state[2], state[1] }
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', SEEN, '-inf', text(now - timeout), 'LIMIT', 0, 16)) do
+    fold(gone)
+  end
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', FOLDED_AT, '-inf', text(now - FOLDED_KEPT_US), 'LIMIT', 0, 16)) do
+    redis.call('HDEL', FOLDED, old)
+    redis.call('ZREM', FOLDED_AT, old)
+  end
+  local fits, clean = tidy(now, 0, 0, '')
+  return (fits ~= 'again' and clean) and 'clean' or 'again'
+end)

@@ -7,24 +7,24 @@
 -- ARGV: tag, seed, then field, value pairs. With a seed (the settings a process was started with) the fields are
 -- set only if it is not the seed of last time: a restart with the same settings keeps what an operator changed since,
 -- a restart with other settings applies them.
--- Answers {'configured' | 'kept', version, epoch}
+-- Answers 'configured' or 'kept'
+
 local seed = ARGV[2]
 redis.call('ZREM', EXPIRY, '') -- a full Redis allows this and then all that follows
-if not redis.call('HGET', STATE, 'epoch') then
+if redis.call('EXISTS', STATE) == 0 then
   local now = text(now_us())
-  redis.call('HSET', STATE, 'epoch', now, 'version', now, 'deleted', now, 'bytes', 0, 'floor', 0, 'garbage', '')
+  redis.call('HSET', STATE, 'epoch', now, 'version', now, 'deleted', now, 'bytes', 0, 'floor', 0, 'stale', 0,
+             'stale_bytes', 0)
 end
-if seed ~= '' then
-  if redis.call('HGET', STATE, 'seed') == seed then
-    local state = redis.call('HMGET', STATE, 'version', 'epoch')
-    return { 'kept', state[1], state[2] }
+
+return answer(function()
+  if seed ~= '' then
+    if redis.call('HGET', STATE, 'seed') == seed then return 'kept' end
+    redis.call('HSET', STATE, 'seed', seed)
   end
-  redis.call('HSET', STATE, 'seed', seed)
-end
-local policy = redis.call('HGET', STATE, 'policy')
-for i = 3, #ARGV, 2 do
-  redis.call('HSET', STATE, ARGV[i], ARGV[i + 1])
-end
-if policy and redis.call('HGET', STATE, 'policy') ~= policy then clear_all() end
-local version = announce('config', 'limits')
-return { 'configured', version, redis.call('HGET', STATE, 'epoch') }
+  local policy = state.policy
+  for i = 3, #ARGV, 2 do set(ARGV[i], ARGV[i + 1]) end
+  if policy and state.policy ~= policy then clear_all() end
+  announce('config', 'limits')
+  return 'configured'
+end)

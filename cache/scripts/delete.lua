@@ -5,13 +5,13 @@
 --   events   STREAM  gains "delete <key>"
 --   blob, parts      deleted
 --
--- ARGV: tag, key · Answers {'unseeded'} | {'deleted' | 'absent', version, epoch}
-local key = ARGV[2]
-local epoch = redis.call('HGET', STATE, 'epoch')
-if not epoch then return { 'unseeded' } end
-redis.call('ZREM', EXPIRY, key) -- first, because a full Redis allows it and then all that follows
-local record = redis.call('HGET', ENTRIES, key)
-if record then drop(epoch, key, parse(record)) end
-local version = announce('delete', key)
-redis.call('HSET', STATE, 'deleted', version)
-return { record and 'deleted' or 'absent', version, epoch }
+-- ARGV: tag, key · Answers 'deleted' or 'absent'
+
+return answer(function()
+  local key = ARGV[2]
+  local entry = find(key)
+  if entry then drop(key, entry) end
+  announce('delete', key)
+  set('deleted', state.version)
+  return entry and not entry.stale and 'deleted' or 'absent'
+end)

@@ -5,19 +5,17 @@
 --   blob, parts      deleted
 --
 -- ARGV: tag, key, stored_us of the record that was read, 1 when the hit counted as saved work
--- Answers {'unseeded'} | {'forgotten' | 'replaced', version, epoch}
+-- Answers 'forgotten' or 'replaced'
+
 local key, stored, saves = ARGV[2], ARGV[3], ARGV[4]
-local state = redis.call('HMGET', STATE, 'epoch', 'version')
-local epoch, version = state[1], state[2]
-if not epoch then return { 'unseeded' } end
-local record = redis.call('HGET', ENTRIES, key)
-local entry = record and parse(record)
-local same = entry and entry.stored == stored
-if same then drop(epoch, key, entry) end
-count('hits', -1)
-count('misses')
-if same then
+
+return answer(function()
+  local entry = find(key)
+  count('hits', -1)
+  count('misses')
+  if not entry or entry.stored ~= stored then return 'replaced' end
+  drop(key, entry)
   count('corruptions')
   if saves == '1' then count('saved_ms', -entry.cost) end
-end
-return { same and 'forgotten' or 'replaced', version, epoch }
+  return 'forgotten'
+end)

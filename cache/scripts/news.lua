@@ -3,9 +3,9 @@
 --   state   HASH    read
 --   events  STREAM  read
 --
--- ARGV: tag, version · Answers {'unseeded'} | {'news', version, epoch, fields of the state, events}
+-- ARGV: tag, version · Answers 'news', the fields of the state, and the events
 -- A script, because Redis 6.2 refuses every transaction while it is full.
-local state = redis.call('HMGET', STATE, 'version', 'epoch')
-if not state[1] then return { 'unseeded' } end
-local fields = redis.call('HGETALL', STATE)
-return { 'news', state[1], state[2], fields, redis.call('XRANGE', EVENTS, '(' .. ARGV[2] .. '-0', '+') }
+
+return answer(function()
+  return 'news', { redis.call('HGETALL', STATE), redis.call('XRANGE', EVENTS, '(' .. ARGV[2] .. '-0', '+') }
+end)
