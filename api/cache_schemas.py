@@ -17,7 +17,7 @@ Megabytes = Annotated[float, Field(ge=0.001, le=10**9)]
 _CURSORS: dict[Tier, re.Pattern[str]] = {
     "local": re.compile(r"[0-9]{1,12}"),  # a place
     "shared": re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?(e[+-]?[0-9]{1,3})? [0-9a-f]{64}"),  # a score and a key
-    "archive": re.compile(r"[0-9a-f]{64}"),  # a key
+    "archive": re.compile(r"[0-9]{1,12}\.[0-9]{1,9} [0-9a-f]{64}"),  # a time and a key
 }
 
 

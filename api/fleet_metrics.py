@@ -136,13 +136,16 @@ def _of_cache(told: Mapping[str, Any]) -> Iterator[Metric]:
         (name, reason): tier[f"evictions_by_{reason}"] for name, tier in tiers.items() for reason in ("count", "size")
     }
     yield _counter("cache_evictions", "Entries that gave way", ["tier", "reason"], evictions)
+    usage = (told["archive"] or {}).get("usage")
+    counted = {"current_items": usage["objects"], "current_memory_mb": usage["memory_mb"]} if usage else {}
     for metric, field, unit, text in (
         ("cache_entries", "current_items", 1, "Entries of a tier"),
         ("cache_entries_limit", "max_items", 1, "Entries that it may have"),
         ("cache_bytes", "current_memory_mb", MB, "Bytes of a tier"),
         ("cache_bytes_limit", "max_memory_mb", MB, "Bytes that it may have"),
     ):
-        yield _gauge(metric, text, ["tier"], {(name,): tier[field] * unit for name, tier in tiers.items()})
+        held = tiers | ({"archive": counted} if field in counted else {})
+        yield _gauge(metric, text, ["tier"], {(name,): tier[field] * unit for name, tier in held.items()})
     saved = {(): told["stats"]["gpu_seconds_saved"]}
     yield _counter("gpu_seconds_saved", "Seconds of generating that hits have saved", [], saved)
 

@@ -155,12 +155,15 @@ def test_entries_of_each_tier_say_what_they_are(house: House, tier: str) -> None
         assert (entry["generator"], entry["kind"]) == ("box", "generation")
 
 
-def test_shared_entries_come_in_pages_most_recent_first(house: House) -> None:
+@pytest.mark.parametrize("tier", ["shared", "archive"])
+def test_entries_come_in_pages_most_recent_first(house: House, tier: str) -> None:
     made(house)
-    first = house.http.get("/api/cache/entries?limit=1").json
-    second = house.http.get(f"/api/cache/entries?limit=1&cursor={first['next_cursor']}").json
+    first = house.http.get(f"/api/cache/entries?limit=1&tier={tier}").json
+    second = house.http.get(f"/api/cache/entries?limit=1&tier={tier}&cursor={first['next_cursor']}").json
     assert len(first["entries"]) == len(second["entries"]) == 1
+    assert first["entries"][0]["key"] != second["entries"][0]["key"]
     assert first["entries"][0]["timestamp"] >= second["entries"][0]["timestamp"]
+    assert house.http.get(f"/api/cache/entries?tier={tier}&cursor=nonsense").status_code == 422
 
 
 def test_one_entry_is_seen_and_deleted_in_every_tier(house: House) -> None:

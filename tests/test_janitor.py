@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import threading
 import time
 from pathlib import Path
@@ -51,8 +52,9 @@ def test_ten_thousand_jobs_leave_no_more_behind_than_is_kept(store: JobStore) ->
     assert sizes[-1] == sizes[1]
     assert store.redis.zcard(f"{store.prefix}:jobs") == 200
     assert store.redis.xlen(f"{store.prefix}:changes") < 10_500
-    # Growth with the number of jobs would double it; the rest is the allocator's noise.
-    assert memory[-1] < memory[4] * 1.4, "flat once the stream of changes is full"
+    # Growth with the number of jobs would double it; the rest is noise of the allocator and of clients' buffers.
+    full, late = statistics.median(memory[3:6]), statistics.median(memory[-3:])
+    assert late < full * 1.4, "flat once the stream of changes is full"
 
 
 def test_of_the_ended_jobs_the_oldest_go_first_and_the_others_stay(store: JobStore) -> None:

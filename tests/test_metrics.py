@@ -121,6 +121,9 @@ def test_tiers_tell_hits_misses_bytes_and_what_they_saved(house: House) -> None:
     assert told("orfeas_cache_evictions_total", tier="local", reason="count") == 0
     assert told("orfeas_cache_bytes_limit", tier="shared") > told("orfeas_cache_bytes", tier="shared")
     assert told("orfeas_gpu_seconds_saved_total") > 0 and told("orfeas_cache_shared_up") == 1
+    house.agent.note_archive_usage(house.archive.trim())
+    told = scrape(house)
+    assert told("orfeas_cache_entries", tier="archive") == 2 and told("orfeas_cache_bytes", tier="archive") > 1000
 
 
 def test_requests_are_timed_by_route_and_class_of_status(house: House) -> None:
