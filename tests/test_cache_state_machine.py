@@ -76,8 +76,9 @@ class SharedTier(RuleBasedStateMachine):
     def begin(self) -> None:
         self.redis = self.server.client()
         self.redis.flushall()
-        limits = {"max_size": 4, "max_memory_mb": 0.5, "ttl_s": None, "policy": self.policy, "timeout_s": 10}
-        self.caches = [RedisCache(self.server.url, **limits) for _ in range(2)]
+        limits = {"max_size": 4, "max_memory_mb": 0.5, "ttl_s": None, "policy": self.policy}
+        patience = {"timeout_s": 10, "connect_timeout_s": 10}
+        self.caches = [RedisCache(self.server.url, **limits, **patience) for _ in range(2)]
         self.model = Model(self.policy, 4, MB // 2)
 
     @rule(
