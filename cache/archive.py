@@ -130,7 +130,7 @@ class Archive:
     def entries(self, limit: int = 100, cursor: str = "") -> tuple[list[dict[str, Any]], str]:
         """A page of entries, the latest written first, and the cursor of the next page ("" after the last).
 
-        Each page lists all that there is, since no store lists by time: about a second for 100 000 objects.
+        Each page lists all that there is, since no store lists by time.
 
         Raises:
             ArchiveUnavailable: the store did not answer.
