@@ -60,11 +60,11 @@ def cashews(url: str, make: Maker) -> None:
 def func_cache(url: str, make: Maker) -> None:
     from redis_func_cache import LruTPolicy, RedisFuncCache
 
-    remember = RedisFuncCache("bench", LruTPolicy(), client=redis.Redis.from_url(url), serializer="pickle")
+    remember = RedisFuncCache("bench", LruTPolicy(), client=redis.Redis.from_url(url))
 
     @remember
-    def function(name: str) -> bytes:
-        return make()
+    def function(name: str) -> str:
+        return make().decode()
 
     in_threads(lambda: function("stampede"))
 
