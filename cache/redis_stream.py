@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import redis
@@ -20,6 +21,7 @@ PART_BYTES = (1 << 18) - 64  # with what surrounds it, one allocation class; mor
 WINDOW_PARTS = 4  # in one command: just under 1 MiB, which holds the server for a fraction of a millisecond
 WINDOW_BYTES = WINDOW_PARTS * PART_BYTES  # up to here a value is a plain string, sent and read in one go
 STAGE_TTL_S = 60
+_FRAME_BYTES = 256  # more than what surrounds the parts of a window
 
 
 class Interrupted(Exception):
@@ -65,34 +67,41 @@ def _window(payload: bytes, start: int) -> list[memoryview]:
 
 
 def receive(client: redis.Redis, name: str, length: int, in_time: Callable[[], None]) -> bytes:
-    """The `length` bytes of a list, received into their final place.
+    """The `length` bytes of a list, in windows; the server fills one while the one before is on its way.
 
     Raises:
         Interrupted: the value is another by now.
         redis.RedisError, OSError: the server failed.
     """
-    whole = io.BytesIO()
-    whole.seek(length - 1)
-    whole.write(b"\0")  # BytesIO gives its memory away without a copy, when it is asked for in the end
-    with whole.getbuffer() as view, borrowed(client) as connection:
-        wire = _wire(connection)
-        for first in range(0, parts_of(length), WINDOW_PARTS):
+    sizes = [min(PART_BYTES, length - start) for start in range(0, length, PART_BYTES)]
+    windows = range(0, len(sizes), WINDOW_PARTS)
+    whole, room = io.BytesIO(), memoryview(bytearray(WINDOW_BYTES + _FRAME_BYTES))
+    with borrowed(client) as connection:
+        for window, following in pairwise([None, *windows, None]):
             in_time()
-            last = min(first + WINDOW_PARTS, parts_of(length)) - 1
-            connection.send_command("LRANGE", name, first, last)
-            _receive_window(wire, view, first, last)
+            if following is not None:
+                connection.send_command("LRANGE", name, following, following + WINDOW_PARTS - 1)
+            if window is not None:
+                for part in _received(_wire(connection), sizes[window : window + WINDOW_PARTS], room):
+                    whole.write(part)
     return whole.getvalue()
 
 
-def _receive_window(wire: socket.socket, view: memoryview, first: int, last: int) -> None:
-    frame = b"*%d\r\n" % (last - first + 1)
-    for part in range(first, last + 1):
-        start, end = part * PART_BYTES, min((part + 1) * PART_BYTES, len(view))
-        _expect(wire, frame + b"$%d\r\n" % (end - start))
-        while start < end:
-            start += _some(wire.recv_into(view[start:end]))
-        frame = b"\r\n"
-    _expect(wire, frame)
+def _received(wire: socket.socket, sizes: Sequence[int], room: memoryview) -> Iterator[memoryview]:
+    """The parts of one answer, which lie in `room` until the next is received there."""
+    heads = [b"\r\n$%d\r\n" % size for size in sizes]
+    heads[0] = b"*%d" % len(sizes) + heads[0]
+    total = sum(map(len, heads)) + sum(sizes) + len(b"\r\n")
+    filled = 0
+    while filled < total:
+        filled += _some(wire.recv_into(room[filled:total]))
+        _expect(heads[0][:filled], room)  # a refusal or an empty answer is short: what is missing would never come
+    for head, size in zip(heads, sizes, strict=True):
+        _expect(head, room)
+        room = room[len(head) :]
+        yield room[:size]
+        room = room[size:]
+    _expect(b"\r\n", room)
 
 
 def _wire(connection: Any) -> socket.socket:
@@ -101,15 +110,11 @@ def _wire(connection: Any) -> socket.socket:
     return wire
 
 
-def _expect(wire: socket.socket, expected: bytes) -> None:
-    got = b""
-    while len(got) < len(expected):
-        part = wire.recv(len(expected) - len(got))
-        _some(len(part))
-        got += part
+def _expect(expected: bytes, room: memoryview) -> None:
+    got = bytes(room[: len(expected)])
     if got == expected:
         return
-    if got.startswith((b"*", b"$", b"\r\n")):
+    if got.startswith(b"*"):  # another number of parts, or parts of another size: a whole answer about something else
         raise Interrupted(f"expected {expected!r}, got {got!r}: the value is another one by now")
     raise redis.ConnectionError(f"expected {expected!r}, got {got!r}")
 
