@@ -17,7 +17,7 @@ _QUEUED: dict[str, Any] = {
     "id": _ID, "task_id": f"{_ID}-1", "status": "queued", "stage": None, "progress": 0, "queue_position": 0,
     "eta_s": 2.5, "generator": "inflate", "params": {"seed": 0},
     "options": {"format": "stl", "size_mm": 80.0, "up_axis": None, "target_faces": None, "priority": "normal"},
-    "key": _KEY, "cache": "MISS", "attempts": 0, "label": None, "created_at": "2026-01-01T12:00:00Z",
+    "key": _KEY, "cache": None, "saved_s": None, "attempts": 0, "label": None, "created_at": "2026-01-01T12:00:00Z",
     "started_at": None, "finished_at": None, "timings": {}, "result": None, "error": None,
     "urls": {
         "self": f"/api/jobs/{_ID}", "events": f"/api/jobs/{_ID}/events", "model": f"/api/jobs/{_ID}/model.stl",
@@ -25,13 +25,18 @@ _QUEUED: dict[str, Any] = {
     },
 }  # fmt: skip
 _SUCCEEDED = _QUEUED | {
-    "status": "succeeded", "progress": 100, "queue_position": None, "eta_s": None, "attempts": 1,
-    "started_at": "2026-01-01T12:00:01Z", "finished_at": "2026-01-01T12:00:03Z",
+    "status": "succeeded", "progress": 100, "queue_position": None, "eta_s": None, "cache": "MISS",
+    "saved_s": 0.0, "attempts": 1, "started_at": "2026-01-01T12:00:01Z", "finished_at": "2026-01-01T12:00:03Z",
     "timings": {"queued_s": 1.0, "generate_s": 1.6, "total_s": 3.0},
     "result": {
         "format": "stl", "size_bytes": 684, "vertices": 8, "faces": 12, "watertight": True, "volume_mm3": 512000.0,
         "size_mm": [80.0, 80.0, 80.0], "sha256": _KEY,
     },
+}  # fmt: skip
+# The same picture once more: there already, so no worker was needed.
+_SERVED = _SUCCEEDED | {
+    "task_id": None, "cache": "HIT-L2", "saved_s": 1.6, "attempts": 0, "started_at": "2026-01-01T12:00:00Z",
+    "finished_at": "2026-01-01T12:00:00Z", "timings": {"queued_s": 0.0, "total_s": 0.0},
 }  # fmt: skip
 _CANCELED = _QUEUED | {
     "status": "canceled", "queue_position": None, "eta_s": None, "finished_at": "2026-01-01T12:00:02Z",
@@ -39,13 +44,13 @@ _CANCELED = _QUEUED | {
 }  # fmt: skip
 
 _ANSWERS: dict[tuple[str, str], Any] = {
-    ("submit_job", "200"): _SUCCEEDED | {"cache": "HIT-L2"},
+    ("submit_job", "200"): _SERVED,
     ("submit_job", "202"): _QUEUED,
     ("read_job", "200"): _SUCCEEDED,
     ("cancel_job", "200"): _CANCELED,
     ("list_jobs", "200"): {"jobs": [_SUCCEEDED], "next_cursor": None},
     ("submit_batch", "202"): {"jobs": [_QUEUED]},
-    ("submit_batch", "200"): {"jobs": [_SUCCEEDED | {"cache": "HIT-L2"}]},
+    ("submit_batch", "200"): {"jobs": [_SERVED]},
     ("read_ready", "200"): {"ready": True},
     ("stream_job", "200"): 'id: 3-0-\ndata: {"id": "…", "status": "running", "progress": 40}\n\n',
     ("stream_fleet", "200"): 'event: fleet\ndata: {"queues": {"generate": 0, "render": 0}, "workers": []}\n\n',

@@ -94,12 +94,19 @@ class JobBody(BaseModel):
     stage: str | None = Field(description="What a running job does just now")
     progress: Annotated[int, Field(ge=0, le=100)]
     queue_position: int | None = Field(description="Works ahead of it in its queue")
-    eta_s: float | None = Field(description="Seconds to go, by the generator's recent pace")
+    eta_s: float | None = Field(
+        description="Seconds to go, by what generations with the same parameters took lately, how far it is and who "
+        "stands before it; null when that does not tell"
+    )
     generator: str
     params: dict[str, Any]
     options: dict[str, Any]
     key: str = Field(description="The generation's content key")
     cache: Served | None = Field(description="How it was served; null until that is known")
+    saved_s: float | None = Field(
+        description="Seconds that generating the mesh once cost and this job did not: 0 for a MISS; null until it has "
+        "succeeded, and when nobody noted the cost"
+    )
     attempts: int
     label: str | None
     created_at: datetime

@@ -23,7 +23,7 @@ function tile(name, value, rest = "", kind = "") {
 }
 
 /** One line: how it was served, how long that took, and what it saved. */
-export function origin(job, savedS) {
+export function origin(job) {
   const { badge, text } = served(job.cache);
   const took = job.timings.total_s === undefined ? "" : ` in ${seconds(job.timings.total_s)}`;
   const made = job.cache === "MISS" && job.timings.generate_s
@@ -31,6 +31,6 @@ export function origin(job, savedS) {
   return [
     el("span", { class: isHit(job.cache) ? "badge hit" : "badge", title: job.cache }, isHit(job.cache) && icon("bolt"), badge),
     el("span", {}, ` ${isHit(job.cache) ? "Served" : "It was"} ${text}${took}${made}.`),
-    isHit(job.cache) && savedS ? el("strong", { class: "saved" }, ` Saved ${seconds(savedS)} of generation.`) : null,
+    job.saved_s ? el("strong", { class: "saved" }, ` Saved ${seconds(job.saved_s)} of generating.`) : null,
   ].filter(Boolean);
 }

@@ -106,7 +106,7 @@ export class Stage {
     find(".stage-state", this.root).hidden = true;
     find(".stage-result", this.root).hidden = false;
     find(".facts", this.root).replaceChildren(...facts(job.result));
-    find(".origin", this.root).replaceChildren(...origin(job, this.history?.savedBy(job) ?? null));
+    find(".origin", this.root).replaceChildren(...origin(job));
     this.downloads.show(job);
     const shown = `${job.id} ${job.key} ${job.result.sha256}`;
     if (this.shownKey === shown) return;
