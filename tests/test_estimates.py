@@ -1,4 +1,4 @@
-"""When a job will be done: by its like, by how far it is, by who stands before it; and nothing where nothing is known."""
+"""When a job will be done: by its like, by how far it is, by who stands before it; else nobody says a number."""
 
 from __future__ import annotations
 
