@@ -211,9 +211,26 @@ def test_the_archive_is_not_emptied_without_a_yes(orfeas: Orfeas, service: Servi
     assert not service.asked
 
 
-def test_completion_is_offered_for_the_shell(orfeas: Orfeas) -> None:
-    done = orfeas("--show-completion", "bash")
-    assert b"complete -o default -F" in done.stdout
+@pytest.mark.parametrize(
+    ("shell", "script"),
+    [("bash", b"complete -o default -F"), ("zsh", b"#compdef orfeas"), ("fish", b"complete --command orfeas")],
+)
+def test_completion_is_installed_and_shown(
+    orfeas: Orfeas, command: dict[str, Any], tmp_path: Path, shell: str, script: bytes
+) -> None:
+    # Typer goes by the shell that calls it; a test has one, so it says which.
+    command["env"] |= {"HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    assert script in orfeas("--show-completion", shell).stdout
+    assert orfeas("--install-completion", shell).returncode == 0
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "cup.png"]
+    assert any(b"orfeas" in path.read_bytes() for path in kept), kept
+
+
+@pytest.mark.parametrize(("typed", "offered"), [("orfeas gen", "generate"), ("orfeas cache cl", "clear")])
+def test_completion_completes(orfeas: Orfeas, command: dict[str, Any], typed: str, offered: str) -> None:
+    words = typed.split()
+    command["env"] |= {"_ORFEAS_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
+    assert offered in orfeas().stdout.decode().split()
 
 
 def test_a_label_that_looks_like_markup_is_shown_as_it_is(orfeas: Orfeas, service: Service) -> None:
