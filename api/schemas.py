@@ -28,7 +28,9 @@ class OrderForm(BaseModel):
     up_axis: Literal["y", "z"] | None = Field(None, description="Null: y for glb and obj, z for stl and ply")
     target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = Field(None, description="Most faces")
     priority: Priority = "normal"
-    label: Annotated[str, Field(max_length=200)] | None = Field(None, description="For you to find it again")
+    label: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="For you to find it again; by itself the name of the uploaded file"
+    )
     webhook_url: Annotated[str, Field(max_length=2083)] | None = Field(
         None, description="Gets the job's body, signed, when the job ends"
     )

@@ -56,6 +56,38 @@ def test_a_file_that_is_no_picture_stays_in_the_tray_with_the_reason(
     expect(page.locator("#tray .refused")).to_contain_text("broken.png")
 
 
+def test_of_many_pictures_only_the_broken_one_stays_in_the_tray(visit: Visit, serve: Serve, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not a picture at all")
+    watched = visit(serve().url)
+    page = watched.open()
+    watched.make(star(tmp_path, "red"), broken, star(tmp_path, "blue"))
+    expect(page.locator(".job")).to_have_count(2)
+    expect(page.locator(".job", has_text="blue.png")).to_have_count(1)
+    expect(page.locator("#tray li")).to_have_count(1)
+    expect(page.locator("#tray .refused")).to_contain_text("broken.png")
+    expect(page.locator("#tray .refused")).to_contain_text("Not a picture that can be read")
+    expect(page.locator("#compose-problem")).to_contain_text("1 of 3 pictures was not taken")
+
+
+def test_what_does_not_fit_into_a_full_queue_goes_in_later_by_itself(
+    visit: Visit, serve: Serve, tmp_path: Path
+) -> None:
+    served = serve(queue_limit=2)
+    watched = visit(served.url)
+    page = watched.open()
+    expect(page.locator("#link")).to_have_text("Live")
+    page.clock.install()
+    watched.make(*(star(tmp_path, colour) for colour in ("red", "blue", "green")))
+    expect(page.locator(".job")).to_have_count(2)
+    expect(page.locator("#compose-problem")).to_contain_text("Trying again in")
+    served.house.work()
+    page.clock.fast_forward(40_000)
+    expect(page.locator(".job", has_text="green.png")).to_have_count(1)
+    expect(page.locator("#tray li")).to_have_count(0)
+    expect(page.locator("#compose-problem")).to_be_hidden()
+
+
 def test_a_value_that_the_service_refuses_is_marked_in_the_form(visit: Visit, serve: Serve, tmp_path: Path) -> None:
     served = serve()
     watched = visit(served.url, expected=("422 (",))
