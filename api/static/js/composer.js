@@ -43,7 +43,7 @@ export class Composer {
     for (const item of this.tray) item.problem = null;
     this.#show();
     const [sent, refused] = [[...this.tray], []];
-    await send(sent, this.settings.read(), {
+    await send(sent, this.settings.take(), {
       taken: (item, job) => this.#taken(item, job),
       refused: (item, error) => refused.push(Object.assign(item, { problem: error })),
       busy: (error, seconds) => this.#say(error, `Trying again in ${seconds} s.`),

@@ -25,7 +25,8 @@ function tile(name, value, rest = "", kind = "") {
 /** One line: how it was served, how long that took, and what it saved. */
 export function origin(job) {
   const { badge, text } = served(job.cache);
-  const took = job.timings.total_s === undefined ? "" : ` in ${seconds(job.timings.total_s)}`;
+  const totalS = job.timings.total_s;
+  const took = totalS === undefined ? "" : totalS < 0.0005 ? " at once" : ` in ${seconds(totalS)}`;
   const made = job.cache === "MISS" && job.timings.generate_s
     ? `, of which ${seconds(job.timings.generate_s)} generating` : "";
   return [

@@ -102,6 +102,13 @@ keyEvents.addEventListener("changed", () => {
   load().then(route);
   live.restart();
 });
+let crew = "";
+live.addEventListener("fleet", async ({ detail }) => {
+  const before = crew;
+  crew = detail.workers.filter((worker) => worker.alive).map((worker) => worker.id).join();
+  if (crew === before || !before) return;
+  settings.offer(await api.generators().catch(() => settings.generators)); // who came can do more, who left less
+});
 addEventListener("hashchange", route);
 stage.show(null);
 live.start();
