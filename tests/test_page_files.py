@@ -85,7 +85,10 @@ def test_the_3d_page_is_there_for_known_jobs_alone(house: House) -> None:
     data = {"image": (io.BytesIO(picture()), "picture.png")}
     job = house.http.post("/api/jobs", data=data, headers=headers).json
     assert house.http.get(job["urls"]["view"]).mimetype == "text/html"
-    assert house.http.get(f"/api/jobs/{'0' * 32}/view").status_code == 404
+    unknown = f"/api/jobs/{'0' * 32}/view"
+    assert house.http.get(unknown).json["code"] == "job_not_found"
+    told = house.http.get(unknown, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (told.status_code, told.mimetype) == (404, "text/html"), "a visitor reads it on the page"
     assert house.http.get("/api/jobs/nonsense/view").status_code in (404, 422)
 
 

@@ -78,14 +78,16 @@ def test_what_does_not_fit_into_a_full_queue_goes_in_later_by_itself(
     page = watched.open()
     expect(page.locator("#link")).to_have_text("Live")
     page.clock.install()
-    watched.make(*(star(tmp_path, colour) for colour in ("red", "blue", "green")))
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not a picture at all")
+    watched.make(*(star(tmp_path, colour) for colour in ("red", "blue", "green")), broken)
     expect(page.locator(".job")).to_have_count(2)
     expect(page.locator("#compose-problem")).to_contain_text("Trying again in")
     served.house.work()
     page.clock.fast_forward(40_000)
     expect(page.locator(".job", has_text="green.png")).to_have_count(1)
-    expect(page.locator("#tray li")).to_have_count(0)
-    expect(page.locator("#compose-problem")).to_be_hidden()
+    expect(page.locator("#tray li")).to_have_count(1)
+    expect(page.locator("#tray .refused")).to_contain_text("broken.png")
 
 
 def test_a_value_that_the_service_refuses_is_marked_in_the_form(visit: Visit, serve: Serve, tmp_path: Path) -> None:
@@ -150,6 +152,11 @@ def test_a_full_queue_is_tried_again_by_itself(visit: Visit, serve: Serve, tmp_p
     served.house.work()
     page.clock.fast_forward(40_000)
     expect(page.locator(".job", has_text="blue.png")).to_have_count(1)
+
+
+def test_an_unknown_3d_page_is_said_in_words(visit: Visit, serve: Serve) -> None:
+    page = visit(serve().url, expected=("404 (NOT FOUND)",)).open(f"/api/jobs/{'0' * 32}/view")
+    expect(page.locator(".ended.failed")).to_contain_text("may have been forgotten")
 
 
 def test_an_unknown_job_in_the_address_is_said_in_words(visit: Visit, serve: Serve) -> None:

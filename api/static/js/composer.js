@@ -75,7 +75,7 @@ export class Composer {
 
   #show() {
     this.list.replaceChildren(...this.tray.map((item) => el("li", { class: item.problem ? "refused" : "" },
-      el("img", { src: item.url, alt: "" }),
+      el("img", { src: item.url, alt: "", onerror: ({ target }) => target.replaceWith(icon("warning")) }),
       el("span", { class: "tray-name", title: item.file.name }, item.file.name || "pasted picture",
         item.problem && el("small", {}, said(item.problem))),
       el("button", {

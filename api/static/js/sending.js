@@ -18,21 +18,24 @@ export async function send(items, settings, tell) {
 }
 
 async function sendOne(items, settings, tell) {
+  let stops = false;
   for (let tries = 1; items.length; tries++) {
     const rows = await answers(items, settings);
     for (const [place, { job }] of rows.entries()) if (job) await tell.taken(items[place], job);
     const left = rows.map((row, place) => ({ item: items[place], error: row.error })).filter(({ error }) => error);
-    const wait = left.length > 0 && left.every(({ error }) => isBusy(error)) && tries < MOST_TRIES;
-    if (!wait) {
-      for (const { item, error } of left) tell.refused(item, error);
-      return left.some(({ error }) => concernsAll(error));
-    }
-    const seconds = Math.min(30, Math.max(...left.map(({ error }) => error.retryAfterS ?? 5 * tries)));
-    tell.busy(left[0].error, seconds);
-    await new Promise((resume) => setTimeout(resume, 1000 * seconds));
-    items = left.map(({ item }) => item);
+    const [later, refused] = tries < MOST_TRIES ? split(left, ({ error }) => isBusy(error)) : [[], left];
+    for (const { item, error } of refused) tell.refused(item, error);
+    stops ||= refused.some(({ error }) => concernsAll(error));
+    if (later.length) await rest(later[0].error, tries, tell);
+    items = later.map(({ item }) => item);
   }
-  return false;
+  return stops;
+}
+
+async function rest(error, tries, tell) {
+  const seconds = Math.min(30, error.retryAfterS ?? 5 * tries);
+  tell.busy(error, seconds);
+  await new Promise((resume) => setTimeout(resume, 1000 * seconds));
 }
 
 /** One row per item: {job} or {error}. What refuses the call refuses each of them. */
@@ -60,5 +63,6 @@ function* calls(items) {
   if (part.length) yield part;
 }
 
+const split = (all, test) => [all.filter(test), all.filter((one) => !test(one))];
 const isBusy = (error) => error.status === 429 || error.code === "queue_full";
 const concernsAll = (error) => error.status === 401 || error.retryable || error.errors.length > 0;

@@ -17,6 +17,7 @@ export class FleetView {
     this.tiles = el("dl", { class: "tiles" });
     this.workers = el("ul", { class: "workers" });
     this.chart = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    this.chart.setAttribute("class", "chart");
     this.tiers = el("ul", { class: "tiers" });
     this.admin = el("div", { class: "admin" });
     this.locked = el("p", { class: "card locked", hidden: true }, icon("key"),
