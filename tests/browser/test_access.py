@@ -97,7 +97,7 @@ def test_a_button_under_the_mouse_can_still_be_read(
     watched = visit(service_url, color_scheme=scheme)
     page = watched.open()
     watched.choose(star(tmp_path, "red"))
-    for button in (page.locator("#make"), page.get_by_role("button", name="Star")):
+    for button in (page.locator("#make"), page.get_by_role("button", name="Star", exact=True)):
         button.hover()
         page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished))")
         assert not serious(page)
