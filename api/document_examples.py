@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api import document_answers
 from api.errors import Problem
 from jobs.errors import FieldError
 
@@ -11,6 +12,7 @@ _ID = "0123456789abcdef0123456789abcdef"
 _KEY = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 # A red square, eight pixels wide.
 _PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP8z4AdMOEQH6QSAM1BAQ/oQeJvAAAAAElFTkSuQmCC"
+_FILE = "(the bytes of cup.png)"
 _PICTURES_TAKEN = "image/png, image/jpeg, image/webp, image/gif, image/bmp, image/tiff, image/x-portable-anymap"
 
 _QUEUED: dict[str, Any] = {
@@ -80,7 +82,7 @@ def answer(name: str, status: str) -> Any:
     """What this operation answers, where that helps a reader; None otherwise."""
     if status in _PROBLEMS:
         return _PROBLEMS[status].body()
-    return _ANSWERS.get((name, status))
+    return _ANSWERS.get((name, status), document_answers.ANSWERS.get((name, status)))
 
 
 def request(name: str, media_type: str) -> dict[str, Any]:
@@ -90,7 +92,9 @@ def request(name: str, media_type: str) -> dict[str, Any]:
     elif name == "submit_batch":
         fields = {"images": [_PICTURE], "format": "glb"}
     else:
-        return {}
+        return {"example": document_answers.REQUESTS[name]} if name in document_answers.REQUESTS else {}
     if media_type == "application/json":
         return {"example": fields}
-    return {"encoding": {next(iter(fields)): {"contentType": _PICTURES_TAKEN}}}
+    field, picture = next(iter(fields.items()))
+    fields[field] = [_FILE] if isinstance(picture, list) else _FILE
+    return {"example": fields, "encoding": {field: {"contentType": _PICTURES_TAKEN}}}
