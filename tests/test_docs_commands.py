@@ -125,7 +125,7 @@ def test_an_example_of_the_python_client_runs(block: str, house: House, desk: Pa
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     if "on_progress" in block:
-        assert re.search(r"^(MISS|HIT-\w+) \d+ True$", done.stdout, re.MULTILINE)
+        assert re.search(r"^(MISS|HIT-\w+) [\d.]+ \d+ True$", done.stdout, re.MULTILINE)
         assert (desk / "cup.stl").stat().st_size > 1000
     if "ValidationFailed" in block:
         assert "depth" in done.stdout
