@@ -19,6 +19,7 @@ from settings import Settings
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 DESK = {"viewport": {"width": 1280, "height": 860}}
+TALL = {"width": 1280, "height": 1200}  # so that the fleet's entries are seen
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "color_scheme": "dark"}
 FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 
@@ -54,7 +55,10 @@ def photograph(url: str, folder: Path) -> None:
         page.locator("#make").click()
         page.locator(".job .badge.hit").wait_for()
         page.get_by_role("tab", name="Fleet").click()
+        page.set_viewport_size(TALL)
+        page.locator(".entry").first.scroll_into_view_if_needed()  # pictures are made only for those who look
         page.wait_for_selector(".entry .rendered")
+        page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=folder / "page-fleet.png")
         phone = browser.new_page(**PHONE, reduced_motion="reduce")
         phone.goto(url)

@@ -14,7 +14,7 @@ from tests.document_commands import ROOT
 
 # What each is given to be quick, and words of its table.
 QUICK = {
-    "repeats": ("--requests 2", "speed-up"),
+    "repeats": ("--requests 6", "speed-up"),
     "generators": ("--rounds 1", "inflate"),
     "renditions": ("--rounds 1", "stl few"),
     "cache": ("neighbours", "slowest PING"),

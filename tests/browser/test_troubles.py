@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import ServedHouse, Visit
 from tests.browser.watched_page import star
+from tests.servers import RedisServer
 
 Serve = Callable[..., ServedHouse]
 
@@ -162,3 +163,15 @@ def test_an_unknown_3d_page_is_said_in_words(visit: Visit, serve: Serve) -> None
 def test_an_unknown_job_in_the_address_is_said_in_words(visit: Visit, serve: Serve) -> None:
     page = visit(serve().url, expected=("404 (NOT FOUND)",)).open(f"/#/job/{'0' * 32}")
     expect(page.locator("#notice")).to_contain_text("may have been forgotten")
+
+
+def test_a_fleet_that_is_seen_no_longer_says_from_when_its_figures_are(
+    visit: Visit, serve: Serve, own_redis: Callable[..., RedisServer]
+) -> None:
+    redis = own_redis()
+    page = visit(serve(redis).url, expected=("503 (SERVICE UNAVAILABLE)",)).open("/#/fleet")
+    expect(page.locator(".worker")).to_have_count(1)
+    expect(page.locator("#fleet .problem")).to_be_hidden()
+    redis.close()
+    expect(page.locator("#link")).to_have_text("No answer from the service", timeout=20_000)
+    expect(page.locator("#fleet .problem")).to_contain_text("These figures are from")

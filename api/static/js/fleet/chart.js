@@ -3,7 +3,7 @@
 import { percent } from "../words.js";
 
 const WIDTH = 640; // until it is known how wide it is shown
-const HEIGHT = 220;
+const HEIGHT = 200;
 const FRAME = { left: 50, right: 12, top: 12, bottom: 26 };
 
 /** @param {{name: string, className: string, points: [number, ?number][]}[]} series points as [time in ms, share] */
