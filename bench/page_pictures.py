@@ -57,7 +57,8 @@ def photograph(url: str, folder: Path) -> None:
         page.get_by_role("tab", name="Fleet").click()
         page.set_viewport_size(TALL)
         page.locator(".entry").first.scroll_into_view_if_needed()  # pictures are made only for those who look
-        page.wait_for_selector(".entry .rendered")
+        page.locator(".entry .rendered").nth(11).wait_for(timeout=120_000)
+        page.wait_for_function("() => /GPU time saved[^0]/.test(document.querySelector('.tiles').textContent)")
         page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=folder / "page-fleet.png")
         phone = browser.new_page(**PHONE, reduced_motion="reduce")
