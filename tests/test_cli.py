@@ -59,6 +59,15 @@ def test_generate_saves_meshes_and_says_where_they_were_served_from(orfeas: Orfe
     assert b"1 200" in done.stdout
 
 
+def test_the_summary_says_what_the_caches_saved(orfeas: Orfeas, service: Service, tmp_path: Path) -> None:
+    (tmp_path / "mug.png").write_bytes(b"picture of a mug")
+    service.states = [{"status": "succeeded", "cache": "HIT-L2", "saved_s": 95.0}]
+    done = orfeas("generate", "cup.png", "mug.png")
+    assert b"SAVED" in done.stdout and done.stdout.count(b"1 min 35 s") == 2
+    assert b"2 meshes in " in done.stderr and b"the caches saved 3 min 10 s of generating" in done.stderr
+    assert b"1 min 35 s of generating" in orfeas("status", "j1").stdout
+
+
 def test_generate_sends_every_option(orfeas: Orfeas, service: Service) -> None:
     options = (
         "-g relief -p depth=0.5 -p name=a=b --size-mm 80 --up-axis z --faces 500 --seed 3 --priority high --label x"
@@ -180,6 +189,17 @@ def test_detached_jobs_are_submitted_and_left(orfeas: Orfeas, service: Service) 
     assert done.returncode == 0
     assert b"job j1" in done.stdout
     assert service.paths() == ["POST /api/jobs"]
+
+
+def test_detached_jobs_need_a_service_that_goes_on(orfeas: Orfeas, command: dict[str, Any]) -> None:
+    del command["env"]["ORFEAS_URL"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        command["env"] |= {"PORT": str(free.getsockname()[1]), "DATA_DIR": str(command["cwd"] / "data")}
+        done = orfeas("generate", "cup.png", "--detach")
+    assert done.returncode == 3
+    assert b"./orfeas up" in done.stderr
+    assert not (command["cwd"] / "data").exists(), "nothing was started"
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["asked to cancel", "not asked"])
