@@ -69,7 +69,7 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("read_health", "200"): _HEALTH,
     ("read_log", "200"): _LOG,
     ("resend", "200"): _LOG | {"status": "pending", "next_attempt_at": "2026-01-01T12:05:00Z"},
-    ("read_secret", "200"): {"secrets": ["whsec_QW4gZXhhbXBsZSBvbmx5LCBub3QgYSBzZWNyZXQ="]},
+    ("read_secret", "200"): {"secrets": ["whsec_…"]},
     ("send_test", "200"): _TRY | {"webhook_id": "msg_00000000000000000000000000000000"},
     ("read_metrics", "200"): _METRICS,
 }
