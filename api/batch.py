@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Request, Response, request
 from flask_openapi import APIBlueprint, Tag
@@ -15,7 +15,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from api.auth import caller
 from api.errors import Problem, problem_from, problem_of
 from api.jobs import accept, order_body
-from api.ordering import decode_base64, order_from
+from api.ordering import decode_base64, file_name, order_from
 from api.problems import problems
 from api.schemas import BatchBody, JobBody
 from api.services import Services, services
@@ -32,8 +32,14 @@ _PICTURES = {
     for media_type, picture in _PICTURE.items()
 }
 
-Read = Callable[[], bytes]
 Row = dict[str, Any]
+
+
+class Picture(NamedTuple):
+    """One picture of a batch, read when its turn comes, and the name of its file."""
+
+    read: Callable[[], bytes]
+    name: str | None = None
 
 
 @batch.post(
@@ -54,8 +60,8 @@ def submit_batch() -> Response:
     return Response(json.dumps({"jobs": rows}), 202 if waiting else 200, content_type="application/json")
 
 
-def read_batch(request: Request, house: Services) -> tuple[Sequence[Read], Order]:
-    """Ways to read each picture, and what to do with all of them.
+def read_batch(request: Request, house: Services) -> tuple[Sequence[Picture], Order]:
+    """The pictures, and what to do with all of them.
 
     Raises:
         Problem: 400, 413, 415, or 422 naming each field.
@@ -73,17 +79,17 @@ def read_batch(request: Request, house: Services) -> tuple[Sequence[Read], Order
     return images, order_from(fields, request.headers)
 
 
-def taken(house: Services, images: Sequence[Read], order: Order) -> Iterator[Row]:
+def taken(house: Services, images: Sequence[Picture], order: Order) -> Iterator[Row]:
     """One row per picture. A service that is away refuses the rest unasked, and the call when it took none.
 
     Raises: Problem: nothing was taken, for a reason that will pass.
     """
     away: Problem | None = None
     accepted = False
-    for number, read in enumerate(images):
+    for number, picture in enumerate(images):
         if away is None:
             try:
-                yield _taken(house, read(), _placed(order, number))
+                yield _taken(house, picture.read(), _placed(order, number, picture.name))
                 accepted = True
                 continue
             except JobError as error:
@@ -102,12 +108,12 @@ def _taken(house: Services, image: bytes, order: Order) -> Row:
     return JobBody.of(accept(house, image, order, owner=caller().owner)).model_dump(mode="json")
 
 
-def _placed(order: Order, number: int) -> Order:
+def _placed(order: Order, number: int, name: str | None) -> Order:
     key = order.idempotency_key
-    return replace(order, idempotency_key=f"{key}\0{number}") if key else order
+    return replace(order, idempotency_key=f"{key}\0{number}" if key else None, label=order.label or name)
 
 
-def _from_form(request: Request, limit_bytes: int) -> tuple[list[Read], dict[str, Any]]:
+def _from_form(request: Request, limit_bytes: int) -> tuple[list[Picture], dict[str, Any]]:
     request.max_content_length = limit_bytes  # files go to disk beyond half a megabyte each, so many take no memory
     try:
         files, fields = request.files, request.form.to_dict()
@@ -117,14 +123,14 @@ def _from_form(request: Request, limit_bytes: int) -> tuple[list[Read], dict[str
     strangers = [name for name in files if name != "images"]
     if strangers:
         raise BadParameters([FieldError(name, "is not a known file field; send `images`") for name in strangers])
-    return [upload.read for upload in files.getlist("images")], fields
+    return [Picture(upload.read, file_name(upload)) for upload in files.getlist("images")], fields
 
 
-def _from_json(request: Request) -> tuple[list[Read], dict[str, Any]]:
+def _from_json(request: Request) -> tuple[list[Picture], dict[str, Any]]:
     body = request.get_json(silent=True)
     if not isinstance(body, dict):
         raise Problem(400, "bad_json", "the body is not a JSON object")
     images = body.pop("images", None)
     if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
         raise BadParameters([FieldError("images", "is required: a list of pictures as base64 or as data URIs")])
-    return [lambda text=image: decode_base64(text, field="images") for image in images], body
+    return [Picture(lambda text=image: decode_base64(text, field="images")) for image in images], body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api import document_answers
 from api.errors import Problem
 from jobs.errors import FieldError
 
@@ -11,13 +12,14 @@ _ID = "0123456789abcdef0123456789abcdef"
 _KEY = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 # A red square, eight pixels wide.
 _PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP8z4AdMOEQH6QSAM1BAQ/oQeJvAAAAAElFTkSuQmCC"
+_FILE = "(the bytes of cup.png)"
 _PICTURES_TAKEN = "image/png, image/jpeg, image/webp, image/gif, image/bmp, image/tiff, image/x-portable-anymap"
 
 _QUEUED: dict[str, Any] = {
     "id": _ID, "task_id": f"{_ID}-1", "status": "queued", "stage": None, "progress": 0, "queue_position": 0,
     "eta_s": 2.5, "generator": "inflate", "params": {"seed": 0},
     "options": {"format": "stl", "size_mm": 80.0, "up_axis": None, "target_faces": None, "priority": "normal"},
-    "key": _KEY, "cache": "MISS", "attempts": 0, "label": None, "created_at": "2026-01-01T12:00:00Z",
+    "key": _KEY, "cache": None, "saved_s": None, "attempts": 0, "label": None, "created_at": "2026-01-01T12:00:00Z",
     "started_at": None, "finished_at": None, "timings": {}, "result": None, "error": None,
     "urls": {
         "self": f"/api/jobs/{_ID}", "events": f"/api/jobs/{_ID}/events", "model": f"/api/jobs/{_ID}/model.stl",
@@ -25,13 +27,18 @@ _QUEUED: dict[str, Any] = {
     },
 }  # fmt: skip
 _SUCCEEDED = _QUEUED | {
-    "status": "succeeded", "progress": 100, "queue_position": None, "eta_s": None, "attempts": 1,
-    "started_at": "2026-01-01T12:00:01Z", "finished_at": "2026-01-01T12:00:03Z",
+    "status": "succeeded", "progress": 100, "queue_position": None, "eta_s": None, "cache": "MISS",
+    "saved_s": 0.0, "attempts": 1, "started_at": "2026-01-01T12:00:01Z", "finished_at": "2026-01-01T12:00:03Z",
     "timings": {"queued_s": 1.0, "generate_s": 1.6, "total_s": 3.0},
     "result": {
         "format": "stl", "size_bytes": 684, "vertices": 8, "faces": 12, "watertight": True, "volume_mm3": 512000.0,
         "size_mm": [80.0, 80.0, 80.0], "sha256": _KEY,
     },
+}  # fmt: skip
+# The same picture once more: there already, so no worker was needed.
+_SERVED = _SUCCEEDED | {
+    "task_id": None, "cache": "HIT-L2", "saved_s": 1.6, "attempts": 0, "started_at": "2026-01-01T12:00:00Z",
+    "finished_at": "2026-01-01T12:00:00Z", "timings": {"queued_s": 0.0, "total_s": 0.0},
 }  # fmt: skip
 _CANCELED = _QUEUED | {
     "status": "canceled", "queue_position": None, "eta_s": None, "finished_at": "2026-01-01T12:00:02Z",
@@ -39,13 +46,13 @@ _CANCELED = _QUEUED | {
 }  # fmt: skip
 
 _ANSWERS: dict[tuple[str, str], Any] = {
-    ("submit_job", "200"): _SUCCEEDED | {"cache": "HIT-L2"},
+    ("submit_job", "200"): _SERVED,
     ("submit_job", "202"): _QUEUED,
     ("read_job", "200"): _SUCCEEDED,
     ("cancel_job", "200"): _CANCELED,
     ("list_jobs", "200"): {"jobs": [_SUCCEEDED], "next_cursor": None},
     ("submit_batch", "202"): {"jobs": [_QUEUED]},
-    ("submit_batch", "200"): {"jobs": [_SUCCEEDED | {"cache": "HIT-L2"}]},
+    ("submit_batch", "200"): {"jobs": [_SERVED]},
     ("read_ready", "200"): {"ready": True},
     ("stream_job", "200"): 'id: 3-0-\ndata: {"id": "…", "status": "running", "progress": 40}\n\n',
     ("stream_fleet", "200"): 'event: fleet\ndata: {"queues": {"generate": 0, "render": 0}, "workers": []}\n\n',
@@ -75,7 +82,7 @@ def answer(name: str, status: str) -> Any:
     """What this operation answers, where that helps a reader; None otherwise."""
     if status in _PROBLEMS:
         return _PROBLEMS[status].body()
-    return _ANSWERS.get((name, status))
+    return _ANSWERS.get((name, status), document_answers.ANSWERS.get((name, status)))
 
 
 def request(name: str, media_type: str) -> dict[str, Any]:
@@ -85,7 +92,9 @@ def request(name: str, media_type: str) -> dict[str, Any]:
     elif name == "submit_batch":
         fields = {"images": [_PICTURE], "format": "glb"}
     else:
-        return {}
+        return {"example": document_answers.REQUESTS[name]} if name in document_answers.REQUESTS else {}
     if media_type == "application/json":
         return {"example": fields}
-    return {"encoding": {next(iter(fields)): {"contentType": _PICTURES_TAKEN}}}
+    field, picture = next(iter(fields.items()))
+    fields[field] = [_FILE] if isinstance(picture, list) else _FILE
+    return {"example": fields, "encoding": {field: {"contentType": _PICTURES_TAKEN}}}

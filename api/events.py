@@ -64,6 +64,7 @@ def stream_fleet(query: FleetQuery) -> Response:
     With `job` given, jobs' bodies too, as events named `job`: one connection for a whole page.
     """
     house = services()
+    house.store.depths()  # a stream that could tell nothing is refused at once: poll, and see what is wrong
     for job_id in query.job:
         known(house, job_id)
     jobs = JobLook(house.store, query.job, seen={}, name="job")

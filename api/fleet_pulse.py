@@ -27,6 +27,7 @@ class FleetPulse:
         self._left = threading.Event()
         self._running = False
         self.latest: Mapping[str, Any] | None = None
+        self.lost: RedisError | None = None  # why the fleet cannot be seen now
 
     @contextmanager
     def watching(self, changed: threading.Event) -> Iterator[None]:
@@ -51,7 +52,7 @@ class FleetPulse:
             self._left.wait(self._every_s)
             with self._lock:
                 if not self._watchers:
-                    self._running, self.latest = False, None
+                    self._running, self.latest, self.lost = False, None, None
                     return
 
     def _beat(self) -> None:
@@ -59,16 +60,23 @@ class FleetPulse:
             now = self._look()
         except RedisError as error:
             log.warning("the fleet cannot be seen: Redis does not answer: %s", error)
+            with self._lock:
+                self.lost = error
+                self._wake()
             return
         except Exception:
             log.exception("the fleet cannot be seen")
             return
         with self._lock:
+            self.lost = None
             if _text(now) == _text(self.latest):
                 return
             self.latest = now
-            for changed in self._watchers:
-                changed.set()
+            self._wake()
+
+    def _wake(self) -> None:
+        for changed in self._watchers:
+            changed.set()
 
 
 class FleetLook:
@@ -81,6 +89,9 @@ class FleetLook:
         self._told = ""
 
     def __call__(self) -> Iterator[str]:
+        """Raises: RedisError: the fleet cannot be seen any more; what was told of it is no longer true."""
+        if self._pulse.lost is not None:
+            raise self._pulse.lost
         latest = self._pulse.latest
         if latest is None:
             return

@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Request
 from pydantic import ValidationError
+from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.access import request_id
@@ -22,6 +23,7 @@ from jobs.intake import Order
 
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
 _IDEMPOTENCY_KEY_MAX = 255
+_LABEL_MAX = 200
 
 
 def read_order(request: Request) -> tuple[bytes, Order]:
@@ -82,7 +84,18 @@ def _from_form(request: Request) -> tuple[bytes, dict[str, Any]]:
         raise BadParameters([FieldError(name, "is not a known file field; send `image`") for name in strangers])
     if upload is None:
         raise BadParameters([FieldError("image", "is required: a file field with the picture")])
+    if not fields.get("label"):
+        fields["label"] = file_name(upload) or ""
     return upload.read(), fields
+
+
+def file_name(upload: FileStorage) -> str | None:
+    """By what name a picture goes whose caller gave it no label: that of its file, without folders.
+
+    What programs call bytes without a file, such as `image` or `blob`, is no name.
+    """
+    name = re.split(r"[\\/]", upload.filename or "")[-1]
+    return name[-_LABEL_MAX:] if "." in name else None
 
 
 def _from_json(body: Any) -> tuple[bytes, dict[str, Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flask import Blueprint, Response, send_from_directory
+from flask import Blueprint, Response, request, send_from_directory
 
 from api.errors import not_found
 from api.schemas import JobPath
@@ -40,9 +40,13 @@ def read_page() -> Response:
 def read_view(job_id: str) -> Response:
     """An interactive 3D page for one job; it says by itself when the job is not ready or belongs to somebody else."""
     path = JobPath(job_id=job_id)
-    if services().store.job(path.job_id) is None:
+    if services().store.job(path.job_id) is not None:
+        return page("view.html")
+    if not _from_a_browser():
         raise not_found(path.job_id)
-    return page("view.html")
+    response = page("view.html", conditional=False)  # which says it in words
+    response.status_code = 404
+    return response
 
 
 @pages.get("/static/<path:name>")
@@ -55,10 +59,15 @@ def read_icon() -> Response:
     return read_file("icon.svg")
 
 
-def page(name: str, policy: str = CONTENT_POLICY) -> Response:
-    response = kept(send_from_directory(FILES, name, conditional=True))
+def page(name: str, policy: str = CONTENT_POLICY, *, conditional: bool = True) -> Response:
+    response = kept(send_from_directory(FILES, name, conditional=conditional))
     response.headers["Content-Security-Policy"] = policy
     return response
+
+
+def _from_a_browser() -> bool:
+    """Programs that take anything get JSON."""
+    return request.accept_mimetypes.best_match(["application/problem+json", "text/html"]) == "text/html"
 
 
 def kept(response: Response) -> Response:

@@ -13,7 +13,7 @@ from api.services import Services, services
 from cache import MISSING
 from cache.tiered import Found
 from jobs.records import Job
-from jobs.requests import MEDIA_TYPES, PreviewOptions, RenditionOptions
+from jobs.requests import FORMATS, MEDIA_TYPES, PreviewOptions, RenditionOptions
 from jobs.states import served_from
 
 results = APIBlueprint(
@@ -24,7 +24,7 @@ results = APIBlueprint(
 RENDER_WAIT_S = 25.0
 
 
-@results.get("/<job_id>/model.<format>", responses={200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}}})
+@results.get("/<job_id>/model.<format>", responses={200: {"content": {MEDIA_TYPES[kind]: {} for kind in FORMATS}}})
 def read_model(path: ModelPath, query: ModelQuery) -> Response:
     """The mesh, in the job's form or another; supports `If-None-Match` and `Range`."""
     house = services()

@@ -28,7 +28,9 @@ class OrderForm(BaseModel):
     up_axis: Literal["y", "z"] | None = Field(None, description="Null: y for glb and obj, z for stl and ply")
     target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = Field(None, description="Most faces")
     priority: Priority = "normal"
-    label: Annotated[str, Field(max_length=200)] | None = Field(None, description="For you to find it again")
+    label: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="For you to find it again; by itself the name of the uploaded file"
+    )
     webhook_url: Annotated[str, Field(max_length=2083)] | None = Field(
         None, description="Gets the job's body, signed, when the job ends"
     )
@@ -94,12 +96,19 @@ class JobBody(BaseModel):
     stage: str | None = Field(description="What a running job does just now")
     progress: Annotated[int, Field(ge=0, le=100)]
     queue_position: int | None = Field(description="Works ahead of it in its queue")
-    eta_s: float | None = Field(description="Seconds to go, by the generator's recent pace")
+    eta_s: float | None = Field(
+        description="Seconds to go, by what generations with the same parameters took lately, how far it is and who "
+        "stands before it; null when that does not tell"
+    )
     generator: str
     params: dict[str, Any]
     options: dict[str, Any]
     key: str = Field(description="The generation's content key")
     cache: Served | None = Field(description="How it was served; null until that is known")
+    saved_s: float | None = Field(
+        description="Seconds that generating the mesh once cost and this job did not: 0 for a MISS; null until it has "
+        "succeeded, and when nobody noted the cost"
+    )
     attempts: int
     label: str | None
     created_at: datetime

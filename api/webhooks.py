@@ -103,8 +103,8 @@ def _invented() -> JobBody:
     return JobBody(
         id=job_id, task_id=None, status="succeeded", stage=None, progress=100, queue_position=None, eta_s=None,
         generator="test", params={}, options=RenditionOptions().model_dump(mode="json"), key="0" * 64, cache="MISS",
-        attempts=1, label="webhook test", created_at=now, started_at=now, finished_at=now, timings={}, result=result,
-        error=None,
+        saved_s=0.0, attempts=1, label="webhook test", created_at=now, started_at=now, finished_at=now, timings={},
+        result=result, error=None,
         urls=JobUrls(
             self=me, events=f"{me}/events", model=f"{me}/model.glb", preview=f"{me}/preview.png", view=f"{me}/view"
         ),

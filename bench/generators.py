@@ -6,6 +6,7 @@ picture: alpha, plain ground, photograph.
 
 from __future__ import annotations
 
+import argparse
 import io
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,6 @@ from worker.mesh import canonical
 from worker.mesh.gate import accept
 
 ROOT = Path(__file__).parent.parent
-ROUNDS = 3
 
 
 def photograph() -> bytes:
@@ -69,18 +69,21 @@ def run(name: str, data: bytes) -> dict[str, float]:
     return stages.seconds | {"faces": len(mesh.faces)}
 
 
-def rows() -> Iterator[tuple[str, str, dict[str, float]]]:
+def rows(rounds: int) -> Iterator[tuple[str, str, dict[str, float]]]:
     for name in ("inflate", "extrude", "relief"):
         for kind, picture in PICTURES.items():
             data = picture()
-            tries = [run(name, data) for _ in range(ROUNDS)]
+            tries = [run(name, data) for _ in range(rounds)]
             yield name, kind, min(tries, key=lambda seconds: sum(seconds.values()))
 
 
 def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--rounds", type=int, default=3, help="the best of so many counts")
+    rounds = asked.parse_args().rounds
     columns = ("decode", "mask", "outline", "solve", "mesh", "texture", "gate", "export")
     print(f"{'generator':10}{'picture':8}" + "".join(f"{column:>9}" for column in columns) + f"{'all':>9}{'faces':>9}")
-    for name, kind, seconds in rows():
+    for name, kind, seconds in rows(rounds):
         faces = int(seconds.pop("faces"))
         seconds.pop("done", None)
         cells = "".join(f"{seconds.get(column, 0):9.3f}" for column in columns)

@@ -5,6 +5,7 @@ A stack of its own, an installed Chromium, the sample picture and the page's own
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import socket
 import tempfile
@@ -18,6 +19,7 @@ from settings import Settings
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 DESK = {"viewport": {"width": 1280, "height": 860}}
+TALL = {"width": 1280, "height": 1200}  # so that the fleet's entries are seen
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "color_scheme": "dark"}
 FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 
@@ -38,7 +40,7 @@ def show(page: Page, name: str) -> None:
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
-def photograph(url: str) -> None:
+def photograph(url: str, folder: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
         page = browser.new_page(**DESK, reduced_motion="reduce")
@@ -47,27 +49,34 @@ def photograph(url: str) -> None:
         show(page, "fish.png")
         page.get_by_role("button", name="Measures").click()
         page.evaluate("scrollTo(0, 0)")
-        page.screenshot(path=PICTURES / "page.png")
+        page.screenshot(path=folder / "page.png")
         page.get_by_role("button", name="Star", exact=True).click()
         page.locator("#tray li").wait_for()
         page.locator("#make").click()
         page.locator(".job .badge.hit").wait_for()
         page.get_by_role("tab", name="Fleet").click()
-        page.wait_for_selector(".entry .rendered")
-        page.screenshot(path=PICTURES / "page-fleet.png")
+        page.set_viewport_size(TALL)
+        page.locator(".entry").first.scroll_into_view_if_needed()  # pictures are made only for those who look
+        page.locator(".entry .rendered").nth(11).wait_for(timeout=120_000)
+        page.wait_for_function("() => /GPU time saved[^0]/.test(document.querySelector('.tiles').textContent)")
+        page.evaluate("scrollTo(0, 0)")
+        page.screenshot(path=folder / "page-fleet.png")
         phone = browser.new_page(**PHONE, reduced_motion="reduce")
         phone.goto(url)
         show(phone, "star.png")
-        phone.screenshot(path=PICTURES / "page-phone.png")
+        phone.screenshot(path=folder / "page-phone.png")
         browser.close()
 
 
 def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--into", type=Path, default=PICTURES, help="folder of the pictures")
+    into = asked.parse_args().into
     with tempfile.TemporaryDirectory(prefix="page-") as folder:
         ports = {"port": free_port(), "redis_port": free_port(), "flower_port": 0}
         with Stack(Settings(data_dir=Path(folder), **ports)) as stack:
             stack.wait_ready(60)
-            photograph(stack.url)
+            photograph(stack.url, into)
 
 
 def free_port() -> int:

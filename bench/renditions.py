@@ -6,6 +6,7 @@ target_faces=20000. Reading the canonical bytes comes first; previews are 512 px
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,6 @@ from worker.mesh.renditions import make_rendition
 
 ROOT = Path(__file__).parent.parent
 FEW = 20_000
-ROUNDS = 3
 
 
 def canonical_bytes(name: str) -> bytes:
@@ -34,9 +34,9 @@ def canonical_bytes(name: str) -> bytes:
     return canonical.encode(accept(mesh))
 
 
-def best_s(work: Callable[[], object]) -> float:
+def best_s(work: Callable[[], object], rounds: int) -> float:
     taken = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         began = time.perf_counter()
         work()
         taken.append(time.perf_counter() - began)
@@ -58,6 +58,9 @@ def forms(data: bytes, mesh: trimesh.Trimesh) -> dict[str, Callable[[], object]]
 
 
 def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--rounds", type=int, default=3, help="the best of so many counts")
+    rounds = asked.parse_args().rounds
     headed = False
     for name in BUILT_IN:
         data = canonical_bytes(name)
@@ -66,7 +69,7 @@ def main() -> None:
         if not headed:
             print(f"{'generator':10}{'faces':>8}{'MB':>6}" + "".join(f"{column:>9}" for column in columns))
             headed = True
-        cells = "".join(f"{best_s(work):9.3f}" for work in columns.values())
+        cells = "".join(f"{best_s(work, rounds):9.3f}" for work in columns.values())
         print(f"{name:10}{len(mesh.faces):8}{len(data) / 1e6:6.1f}{cells}", flush=True)
 
 

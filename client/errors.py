@@ -163,7 +163,8 @@ class Unavailable(_TryLater):
 
 class ServerFault(ApiError):
     def _advice(self) -> str:
-        return f"look for request {self.request_id} in the service's log" if self.request_id else ""
+        told = not self.request_id or self.request_id in self.problem.detail
+        return "" if told else f"look for request {self.request_id} in the service's log"
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {

@@ -81,7 +81,10 @@ class JobFailure(_Answer):
 
 @dataclass(frozen=True)
 class Job(_Answer):
-    """One submission as the service sees it now; `progress` is 0–100."""
+    """One submission as the service sees it now; `progress` is 0–100.
+
+    `saved_s` is what generating the mesh once cost and this job did not: 0 for a MISS, `None` while unknown.
+    """
 
     id: str
     status: str
@@ -95,6 +98,7 @@ class Job(_Answer):
     options: Mapping[str, Any] = field(default_factory=dict)
     key: str | None = None
     cache: str | None = None
+    saved_s: float | None = None
     attempts: int = 0
     label: str | None = None
     created_at: datetime | None = None

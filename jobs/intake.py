@@ -121,8 +121,11 @@ class Intake:
         generation_key = submission.generation.key
         described = self._cache.describe(submission.options.key(generation_key))
         if described is not MISSING:
-            result: Any = described.meta["result"]
-            return replace(submission, found="rendition", cache=served_from(described.tier), result=result)
+            meta: Mapping[str, Any] = described.meta
+            return replace(
+                submission, found="rendition", cache=served_from(described.tier), result=meta["result"],
+                saved_s=meta.get("cost_s"),
+            )  # fmt: skip
         described = self._cache.describe(generation_key)
         if described is not MISSING:
             return replace(submission, found="mesh", cache=served_from(described.tier))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from jobs.estimates import Line, eta_s
 from jobs.requests import GenerationRequest, PreviewOptions, RenditionOptions
 from jobs.states import ENDED, Served, Status
 
@@ -26,7 +27,11 @@ PRIORITY_NAMES = {number: name for name, number in PRIORITIES.items()}
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One submission as it stands. Times are aware datetimes in UTC; progress is in percent."""
+    """One submission as it stands. Times are aware datetimes in UTC; progress is in percent.
+
+    `saved_s` is what generating the mesh had cost, when this job did not pay for it; 0 when it did; None when that is
+    not known (yet).
+    """
 
     id: str
     owner: str
@@ -44,6 +49,7 @@ class Job:
     key: str
     rendition_key: str
     cache: Served | None
+    saved_s: float | None
     attempts: int
     label: str | None
     created_at: datetime
@@ -115,8 +121,11 @@ def work_from(key: str, fields: Mapping[str, str]) -> Work:
     )
 
 
-def job_from(fields: Mapping[str, str], work: Mapping[str, str], place: int, pace_s: float | None) -> Job:
-    """A job and the work it waits for, as one view. `place` is how many works stand before it, −1 when none queues."""
+def job_from(
+    told: Sequence[str], told_work: Sequence[str], place: int, usual: str, line: tuple[int, int, str], *, now_ms: int
+) -> Job:
+    """A job and the work it waits for, as one view of what `lua/read.lua` answers for it."""
+    fields, work = pairs(told), pairs(told_work)
     status: Status = fields["status"]  # type: ignore[assignment]
     if status == "queued" and work.get("status") == "running":
         status = "running"
@@ -130,7 +139,7 @@ def job_from(fields: Mapping[str, str], work: Mapping[str, str], place: int, pac
         stage=(work.get("stage") or None) if status == "running" else None,
         progress=100 if status == "succeeded" else int(work.get("progress", "0")),
         queue_position=place if status == "queued" and place >= 0 else None,
-        eta_s=_eta_s(status, work, place, pace_s),
+        eta_s=eta_s(work, now_ms, _seconds(usual), _line(place, *line)),
         generator=fields["generator"],
         params=request["params"],
         seed=request["seed"],
@@ -139,6 +148,7 @@ def job_from(fields: Mapping[str, str], work: Mapping[str, str], place: int, pac
         key=fields["generation"],
         rendition_key=fields["rendition"],
         cache=fields.get("cache") or None,  # type: ignore[arg-type]
+        saved_s=_seconds(fields.get("saved_s")),
         attempts=int(fields.get("attempts") or work.get("attempts") or 0),
         label=fields.get("label") or None,
         created_at=_instant(fields["created_at"]),  # type: ignore[arg-type]
@@ -166,10 +176,9 @@ def _timings(fields: Mapping[str, str]) -> dict[str, float]:
     return timings
 
 
-def _eta_s(status: Status, work: Mapping[str, str], place: int, pace_s: float | None) -> float | None:
-    """Seconds to go as far as the generator's recent pace tells; None before its first run."""
-    if pace_s is None or status in ENDED:
-        return None
-    if status == "running":
-        return round(pace_s * (1 - int(work.get("progress", "0")) / 100), 1)
-    return round(pace_s * (max(place, 0) + 1), 1)
+def _line(place: int, workers: int, busy: int, pace: str) -> Line:
+    return Line(max(place, 0), workers, busy, _seconds(pace))
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text else None

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from cache.keys import content_key
 
 KEY_VERSION = 1
+FORM_VERSION = 2  # of renditions and previews: raised when the same mesh is written with other bytes
 Format = Literal["glb", "obj", "stl", "ply"]
 FORMATS: tuple[Format, ...] = ("glb", "obj", "stl", "ply")
 MEDIA_TYPES = {
@@ -65,7 +66,7 @@ class RenditionOptions(BaseModel):
 
     def key(self, generation_key: str) -> str:
         options = self.model_dump(mode="json") | {"up_axis": self.resolved_up_axis}
-        return content_key({"v": KEY_VERSION, "kind": "rendition", "generation": generation_key, "options": options})
+        return content_key({"v": FORM_VERSION, "kind": "rendition", "generation": generation_key, "options": options})
 
 
 class PreviewOptions(BaseModel):
@@ -78,7 +79,7 @@ class PreviewOptions(BaseModel):
 
     def key(self, generation_key: str) -> str:
         options = self.model_dump(mode="json")
-        return content_key({"v": KEY_VERSION, "kind": "preview", "generation": generation_key, "options": options})
+        return content_key({"v": FORM_VERSION, "kind": "preview", "generation": generation_key, "options": options})
 
 
 class MeshResult(BaseModel):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from jobs.errors import JobError
+from jobs.estimates import pace_name
 from jobs.records import PRIORITIES, QUEUES, Job, Queue, Work, job_from, pairs, work_from
 from jobs.requests import GenerationRequest, PreviewOptions, RenditionOptions
 from jobs.scripts import Scripts, TextRedis
@@ -49,7 +50,10 @@ class StoreLimits:
 
 @dataclass(frozen=True)
 class Submission:
-    """One accepted request. `found` is what the caches already hold: the rendition, only its mesh, or nothing."""
+    """One accepted request. `found` is what the caches already hold: the rendition, only its mesh, or nothing.
+
+    `saved_s` is what generating the mesh of a found rendition had cost; None when that is not known.
+    """
 
     owner: str
     generation: GenerationRequest
@@ -63,6 +67,7 @@ class Submission:
     found: Literal["rendition", "mesh", "nothing"] = "nothing"
     cache: Served | None = None
     result: Mapping[str, Any] | None = None
+    saved_s: float | None = None
 
 
 class JobStore:
@@ -121,11 +126,8 @@ class JobStore:
 
     def jobs(self, job_ids: list[str]) -> list[Job | None]:
         """Several jobs in one round trip, None for each unknown one."""
-        answers = self.run("read", ids=job_ids) if job_ids else []
-        return [
-            job_from(pairs(job), pairs(work), int(place), float(pace) if pace else None) if job else None
-            for job, work, place, pace in answers
-        ]
+        now_ms, answers = self.run("read", ids=job_ids) if job_ids else ("0", [])
+        return [job_from(*answer, now_ms=int(now_ms)) if answer[0] else None for answer in answers]
 
     def newest(self, *, owner: str | None = None, before: str | None = None) -> Iterator[Job]:
         """Jobs from the newest to the oldest, all or one owner's, beginning behind the id `before`."""
@@ -179,12 +181,16 @@ class JobStore:
         return None if handed == "stale" else [work_from(key, pairs(fields)) for key, *fields in handed]
 
     def complete_rendition(
-        self, work: Work, result: Mapping[str, Any], served: Served, *, timings: Mapping[str, float]
-    ) -> int | None:
-        """The rendition is archived: ends every waiting job; answers how many, None when the claim is stale."""
+        self, work: Work, result: Mapping[str, Any], served: Served, *, timings: Mapping[str, float],
+        cost_s: float | None = None,
+    ) -> int | None:  # fmt: skip
+        """The rendition is archived: ends every waiting job; answers how many, None when the claim is stale.
+
+        `cost_s` is what generating the mesh took, whenever that was; None when it is not known.
+        """
         ended = self.run(
             "complete_rendition",
-            key=work.key, token=work.token, result=json.dumps(result), cache=served,
+            key=work.key, token=work.token, result=json.dumps(result), cache=served, cost_s=_seconds(cost_s),
             timings=json.dumps({**work.timings, **timings}), retention_s=self.limits.job_retention_s,
         )  # fmt: skip
         return None if ended == "stale" else ended
@@ -252,7 +258,12 @@ def _job_fields(submission: Submission, generation_key: str, rendition_key: str)
         "label": submission.label or "",
         "webhook_url": submission.webhook_url or "",
         "cache": submission.cache or "",
+        "saved_s": _seconds(submission.saved_s),
     }
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def _generation_fields(request: GenerationRequest, key: str, anew: bool) -> dict[str, str]:
@@ -263,6 +274,7 @@ def _generation_fields(request: GenerationRequest, key: str, anew: bool) -> dict
         "request": request.model_dump_json(),
         "generation": key,
         "anew": str(int(anew)),
+        "pace": pace_name(request),
     }
 
 

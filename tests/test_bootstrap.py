@@ -52,6 +52,12 @@ def test_second_run_asks_pip_nothing_and_ends_as_the_command_does(project: Small
     assert project.run().returncode == 7
 
 
+def test_the_word_test_runs_the_tests_of_the_project(project: SmallProject, tmp_path: Path) -> None:
+    project.add_wheel("pytest", "1.0", "import os, sys; print('tested', os.getcwd(), *sys.argv[1:])\n")
+    (project.root / "requirements-test.txt").write_text("pytest==1.0\n")
+    assert project.run("test", "tests/test_a.py", cwd=tmp_path).stdout == f"tested {project.root} tests/test_a.py\n"
+
+
 def test_changed_requirements_are_installed_at_the_next_run(project: SmallProject) -> None:
     assert project.run().stdout.startswith("hello")
     project.add_wheel("tiny", "2.0", 'GREETING = "good day"\n')

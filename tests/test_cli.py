@@ -59,6 +59,15 @@ def test_generate_saves_meshes_and_says_where_they_were_served_from(orfeas: Orfe
     assert b"1 200" in done.stdout
 
 
+def test_the_summary_says_what_the_caches_saved(orfeas: Orfeas, service: Service, tmp_path: Path) -> None:
+    (tmp_path / "mug.png").write_bytes(b"picture of a mug")
+    service.states = [{"status": "succeeded", "cache": "HIT-L2", "saved_s": 95.0}]
+    done = orfeas("generate", "cup.png", "mug.png")
+    assert b"SAVED" in done.stdout and done.stdout.count(b"1 min 35 s") == 2
+    assert b"2 meshes in " in done.stderr and b"the caches saved 3 min 10 s of generating" in done.stderr
+    assert b"1 min 35 s of generating" in orfeas("status", "j1").stdout
+
+
 def test_generate_sends_every_option(orfeas: Orfeas, service: Service) -> None:
     options = (
         "-g relief -p depth=0.5 -p name=a=b --size-mm 80 --up-axis z --faces 500 --seed 3 --priority high --label x"
@@ -182,6 +191,17 @@ def test_detached_jobs_are_submitted_and_left(orfeas: Orfeas, service: Service) 
     assert service.paths() == ["POST /api/jobs"]
 
 
+def test_detached_jobs_need_a_service_that_goes_on(orfeas: Orfeas, command: dict[str, Any]) -> None:
+    del command["env"]["ORFEAS_URL"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        command["env"] |= {"PORT": str(free.getsockname()[1]), "DATA_DIR": str(command["cwd"] / "data")}
+        done = orfeas("generate", "cup.png", "--detach")
+    assert done.returncode == 3
+    assert b"./orfeas up" in done.stderr
+    assert not (command["cwd"] / "data").exists(), "nothing was started"
+
+
 @pytest.mark.parametrize("asked", [True, False], ids=["asked to cancel", "not asked"])
 def test_ctrl_c_leaves_clean_and_cancels_only_when_asked(
     service: Service, command: dict[str, Any], asked: bool
@@ -211,9 +231,26 @@ def test_the_archive_is_not_emptied_without_a_yes(orfeas: Orfeas, service: Servi
     assert not service.asked
 
 
-def test_completion_is_offered_for_the_shell(orfeas: Orfeas) -> None:
-    done = orfeas("--show-completion", "bash")
-    assert b"complete -o default -F" in done.stdout
+@pytest.mark.parametrize(
+    ("shell", "script"),
+    [("bash", b"complete -o default -F"), ("zsh", b"#compdef orfeas"), ("fish", b"complete --command orfeas")],
+)
+def test_completion_is_installed_and_shown(
+    orfeas: Orfeas, command: dict[str, Any], tmp_path: Path, shell: str, script: bytes
+) -> None:
+    # Typer goes by the shell that calls it; a test has one, so it says which.
+    command["env"] |= {"HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    assert script in orfeas("--show-completion", shell).stdout
+    assert orfeas("--install-completion", shell).returncode == 0
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "cup.png"]
+    assert any(b"orfeas" in path.read_bytes() for path in kept), kept
+
+
+@pytest.mark.parametrize(("typed", "offered"), [("orfeas gen", "generate"), ("orfeas cache cl", "clear")])
+def test_completion_completes(orfeas: Orfeas, command: dict[str, Any], typed: str, offered: str) -> None:
+    words = typed.split()
+    command["env"] |= {"_ORFEAS_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
+    assert offered in orfeas().stdout.decode().split()
 
 
 def test_a_label_that_looks_like_markup_is_shown_as_it_is(orfeas: Orfeas, service: Service) -> None:

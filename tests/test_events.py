@@ -203,3 +203,16 @@ def test_watchers_are_not_woken_by_an_unchanged_fleet() -> None:
         seen = len(looks)
         wait_until(lambda: len(looks) >= seen + 3)
         assert not changed.is_set()
+
+
+def test_a_stream_of_the_fleet_ends_when_redis_is_lost_and_a_new_one_is_refused(
+    own_redis: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    server = own_redis()
+    house = House(server.client(decode_responses=True), server.url, tmp_path).open()
+    stream = house.http.get("/api/events").response
+    assert any('"workers"' in text for text in map(bytes.decode, stream))
+    server.close()
+    assert not any("event: fleet" in text for text in map(bytes.decode, stream)), "it ends, and tells nothing more"
+    assert house.http.get("/api/events").status_code == 503
+    house.close()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import trimesh
 from PIL import Image, ImageDraw
 
 from client import Client
@@ -52,14 +54,26 @@ def test_an_installed_package_is_found_by_its_entry_point(installed: Path) -> No
 
 
 @pytest.mark.slow
-def test_its_meshes_are_served_by_the_whole_stack(
-    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(installed))
-    settings = Settings(data_dir=tmp_path, port=free_port(), redis_port=free_port(), flower_port=0)
+def test_its_page_is_true(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install, _, generate = typed()
+    assert install.endswith(f"pip install ./{EXAMPLE.relative_to(ROOT)}")
+    monkeypatch.setenv("PYTHONPATH", f"{installed}:{ROOT}")
+    (tmp_path / "vase.png").write_bytes(vase())
+    settings = Settings(data_dir=tmp_path / "data", port=free_port(), redis_port=free_port(), flower_port=0)
     with Stack(settings) as stack, Client(stack.url) as client:
         stack.wait_ready(60)
-        job = client.wait(client.submit(vase(), generator="lathe", params={"segments": 32}, format="stl"), timeout_s=60)
-        assert job.status == "succeeded", job
-        assert job.result.watertight and job.result.faces > 1000
-        assert "lathe" in {generator.name for generator in client.generators() if generator.available}
+        (offered,) = (one for one in client.generators() if one.name == "lathe")
+        assert offered.available and "segments" in offered.parameters["properties"]
+        command = [sys.executable, "-m", "client", *generate.split()[1:], "--json", "--url", stack.url]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
+        assert done.returncode == 0, done.stderr.decode()
+        (row,) = json.loads(done.stdout)
+        job = client.job(row["job"]["id"])
+        assert (job.cache, job.params["segments"]) == ("MISS", 64) and job.task_id, "a worker has made it"
+        assert trimesh.load_mesh(io.BytesIO(client.model(job, format="stl")), file_type="stl").is_watertight
+
+
+def typed() -> list[str]:
+    """The page's commands, without their comments."""
+    (block,) = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/extend/generators.md").read_text(), re.DOTALL)
+    return [re.sub(r"\s+#.*", "", line) for line in block.splitlines()]

@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from jobs.errors import BadImage, OutOfMemory
+from jobs.estimates import pace_name
 from jobs.requests import RenditionOptions
 from jobs.store import JobStore, StoreLimits
 from jobs.upkeep import forget_ended
@@ -221,8 +222,9 @@ def test_nothing_is_left_in_redis_but_the_job_when_all_has_ended(store: JobStore
     job_id = submitted(store)
     finish(store, claimed(store))
     left = {name.removeprefix("{orfeas}:") for name in text_redis.scan_iter()}
-    figures = {"counters", "pace", "seconds:wait:generate", "seconds:generate:inflate"}
-    assert left == {f"job:{job_id}", "jobs", "jobs:local", "owners", "changes", "token", *figures}
+    paces = {"pace", "pace:generate", f"pace:{pace_name(a_request())}"}
+    figures = {"counters", "seconds:wait:generate", "seconds:generate:inflate"}
+    assert left == {f"job:{job_id}", "jobs", "jobs:local", "owners", "changes", "token", *paces, *figures}
     assert text_redis.ttl(f"{{orfeas}}:job:{job_id}") > 0
 
 

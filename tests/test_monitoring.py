@@ -19,6 +19,7 @@ from redis import Redis
 
 from tests.alert_cases import FAULTS, HEALTHY
 from tests.house import House, picture
+from tests.tools import tool
 
 ROOT = Path(__file__).parent.parent
 RULES = ROOT / "deploy/prometheus/alerts.yml"
@@ -133,16 +134,19 @@ def test_the_page_lists_every_metric_and_no_other(told: dict[str, dict[str, set[
     assert listed == {re.sub(r"_(bucket|sum|count)$", "", name) for name in told if not name.endswith("_created")}
 
 
-needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    return tool("promtool", how="apt-get install prometheus")
 
 
 def test_every_alert_has_a_case() -> None:
     assert list(FAULTS) == [alert["alert"] for alert in ALERTS]
 
 
-@needs_promtool
 @pytest.mark.parametrize("alert", [None, *FAULTS], ids=str)
-def test_an_alert_fires_for_its_fault_and_none_when_all_is_well(alert: str | None, tmp_path: Path) -> None:
+def test_an_alert_fires_for_its_fault_and_none_when_all_is_well(
+    alert: str | None, promtool: str, tmp_path: Path
+) -> None:
     series = HEALTHY | FAULTS.get(alert or "", {})
     times = {"eval_time": "4h"}
     firing = [times | {"alertname": name, "exp_alerts": []} for name in FAULTS if alert is None or name == alert]
@@ -159,19 +163,18 @@ def test_an_alert_fires_for_its_fault_and_none_when_all_is_well(alert: str | Non
     }
     (tmp_path / "case.yml").write_text(yaml.safe_dump(case))
     done = subprocess.run(
-        ["promtool", "test", "rules", str(tmp_path / "case.yml")], capture_output=True, text=True, timeout=60
+        [promtool, "test", "rules", str(tmp_path / "case.yml")], capture_output=True, text=True, timeout=60
     )
     # promtool compares with "no alert": it succeeds when all is well and tells of the alert when it fires.
     assert (done.returncode == 0) is (alert is None), done.stdout + done.stderr
     assert alert is None or f'alertname="{alert}"' in done.stdout + done.stderr, done.stdout + done.stderr
 
 
-@needs_promtool
-def test_prometheus_takes_the_configuration(tmp_path: Path) -> None:
+def test_prometheus_takes_the_configuration(promtool: str, tmp_path: Path) -> None:
     for file in RULES.parent.glob("*.yml"):
         shutil.copy(file, tmp_path)
     (tmp_path / "orfeas-key").write_text("key")
     done = subprocess.run(
-        ["promtool", "check", "config", str(tmp_path / "prometheus.yml")], capture_output=True, text=True, timeout=60
+        [promtool, "check", "config", str(tmp_path / "prometheus.yml")], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr

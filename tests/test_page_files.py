@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from jobs.errors import JobError
 from tests.house import House, picture
 
 STATIC = Path(__file__).parent.parent / "api" / "static"
@@ -84,7 +85,10 @@ def test_the_3d_page_is_there_for_known_jobs_alone(house: House) -> None:
     data = {"image": (io.BytesIO(picture()), "picture.png")}
     job = house.http.post("/api/jobs", data=data, headers=headers).json
     assert house.http.get(job["urls"]["view"]).mimetype == "text/html"
-    assert house.http.get(f"/api/jobs/{'0' * 32}/view").status_code == 404
+    unknown = f"/api/jobs/{'0' * 32}/view"
+    assert house.http.get(unknown).json["code"] == "job_not_found"
+    told = house.http.get(unknown, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (told.status_code, told.mimetype) == (404, "text/html"), "a visitor reads it on the page"
     assert house.http.get("/api/jobs/nonsense/view").status_code in (404, 422)
 
 
@@ -93,3 +97,20 @@ def test_a_picture_larger_than_one_read_of_the_form_parser_is_taken(house: House
     assert len(noise.getvalue()) > 1_000_000
     answer = house.http.post("/api/jobs", data={"image": (noise, "a.bmp")}, headers={"Authorization": "Bearer key"})
     assert answer.status_code == 202
+
+
+def test_the_page_has_advice_for_the_errors_that_there_are() -> None:
+    words = (STATIC / "js/words.js").read_text()
+    (table,) = re.findall(r"const ADVICE = {\n(.*?)};", words, re.DOTALL)
+    told = set(re.findall(r"^  (\w+):", table, re.MULTILINE)) - {"unreachable"}  # the page's own
+    sources = "\n".join(
+        path.read_text() for room in ("api", "jobs") for path in (STATIC.parents[1] / room).glob("*.py")
+    )
+    codes = set(re.findall(r'(?:code = |Problem\(\d+, |unavailable\(\s*)"(\w+)"', sources))
+    assert told - codes == set(), "no error has this code"
+    of_jobs = {kind.code for kind in kinds_of(JobError)} - {"job_error", "bad_input", "canceled", "superseded"}
+    assert of_jobs - told == set(), "a visitor who meets it is not told what to do"
+
+
+def kinds_of(kind: type[JobError]) -> set[type[JobError]]:
+    return {kind}.union(*(kinds_of(one) for one in kind.__subclasses__()))

@@ -109,6 +109,12 @@ def test_redis_elsewhere_and_no_flower_leave_those_programs_out(tmp_path: Path) 
     assert [program.name for program in programs(settings)] == ["generate1", "generate2", "generate3", "api"]
 
 
+def test_the_environment_says_how_many_workers_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENERATE_WORKERS", "4")
+    names = [program.name for program in programs(Settings(flower_port=0))]
+    assert sum("generate" in name for name in names) == 4
+
+
 def test_data_of_the_embedded_redis_survives_a_restart(tmp_path: Path) -> None:
     import redis
 

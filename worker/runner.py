@@ -36,9 +36,12 @@ _GENERATED = 90  # percent of a job's progress that belongs to its generation
 
 
 class Canonical:
-    """A mesh, read when it is needed, and the seconds that making it took: what a hit on anything made of it saves."""
+    """A mesh, read when it is needed, and the seconds that making it took: what a hit on anything made of it saves.
 
-    def __init__(self, data: bytes, cost_s: float, mesh: trimesh.Trimesh | None = None) -> None:
+    `cost_s` is None when nobody noted it.
+    """
+
+    def __init__(self, data: bytes, cost_s: float | None, mesh: trimesh.Trimesh | None = None) -> None:
         self.data = data
         self.cost_s = cost_s
         self._mesh = mesh
@@ -98,10 +101,10 @@ class Runner:
         timings: dict[str, float] = {}
         served: Served = "MISS"
         if isinstance(found, Found):
-            served, made = served_from(found.tier), Canonical(found.data, found.meta.get("cost_s", 0.0))
+            served, made = served_from(found.tier), Canonical(found.data, found.meta.get("cost_s"))
         else:
             made, timings = self._make(work, tell)
-        due = self._store.complete_generation(work, served, generate_s=made.cost_s, timings=timings)
+        due = self._store.complete_generation(work, served, generate_s=made.cost_s or 0.0, timings=timings)
         if due is None:
             raise Superseded("another worker owns this generation now")
         for part in due:
@@ -137,14 +140,15 @@ class Runner:
         # What a hit saves was counted when the mesh was found.
         found = MISSING if work.anew else self._cache.lookup(work.key, saves_work=False)
         if isinstance(found, Found):
-            result = found.meta["result"]
+            result, cost_s = found.meta["result"], found.meta.get("cost_s")
         else:
             made = made or self._canonical(work.generation_key)
             data, result = self._rendition(work, made.mesh)
             meta = {"kind": "rendition", "generation": work.generation_key, "result": result}
-            self._keep(work, data, meta, tell, cost_s=made.cost_s)  # a hit on it saves the GPU's time
+            cost_s = made.cost_s
+            self._keep(work, data, meta, tell, cost_s=cost_s)  # a hit on it saves the GPU's time
         timings = {"render_s": round(time.perf_counter() - started, 4)}
-        ended = self._store.complete_rendition(work, result, work.cache or "MISS", timings=timings)
+        ended = self._store.complete_rendition(work, result, work.cache or "MISS", timings=timings, cost_s=cost_s)
         if ended is None:
             raise Superseded("another worker owns this rendition now")
         log.info("rendition %s ended %d jobs", result["format"], ended)
@@ -162,7 +166,7 @@ class Runner:
         found = self._cache.fetch(generation_key)
         if not isinstance(found, Found):
             raise ResultGone("the mesh behind this rendition is kept no longer; submit the picture again")
-        return Canonical(found.data, found.meta.get("cost_s", 0.0))
+        return Canonical(found.data, found.meta.get("cost_s"))
 
     def _input(self, request: GenerationRequest) -> bytes:
         found = self._inputs.get(request.image_sha256)
@@ -170,10 +174,10 @@ class Runner:
             raise ResultGone("the uploaded picture is kept no longer; submit it again")
         return found.data
 
-    def _keep(self, work: Work, data: bytes, meta: dict[str, Any], tell: Reporter, *, cost_s: float) -> None:
-        told = {"generator": work.generator, "cost_s": round(cost_s, 4), **meta}
+    def _keep(self, work: Work, data: bytes, meta: dict[str, Any], tell: Reporter, *, cost_s: float | None) -> None:
+        told = {"generator": work.generator, **({} if cost_s is None else {"cost_s": round(cost_s, 4)}), **meta}
         keep_patiently(
-            lambda: self._cache.store(work.key, data, told, cost_s=cost_s, replace=work.anew),
+            lambda: self._cache.store(work.key, data, told, cost_s=cost_s or 0.0, replace=work.anew),
             lambda: tell(_GENERATED, "store"),
         )
 

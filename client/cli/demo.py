@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +10,8 @@ from typing import Annotated
 import typer
 
 from client.aio import AsyncClient
-from client.cli.local import answers, load_settings, running_stack, url_of
-from client.cli.options import ApiKey, AsJson, patience
+from client.cli.local import Service, service
+from client.cli.options import ApiKey, AsJson, UrlOrOwn, patience
 from client.cli.orders import Order
 from client.cli.output import say, write_json
 from client.cli.progress import Bars
@@ -27,23 +25,21 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 def demo(
     picture: Annotated[Path | None, typer.Argument(help="Your own picture instead of ours.", exists=True)] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the mesh and its picture.")] = Path("out"),
-    url: Annotated[
-        str | None, typer.Option("--url", envvar="ORFEAS_URL", help="Use this service, start none.", metavar="URL")
-    ] = None,
+    url: UrlOrOwn = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Start the service if none runs, make a mesh of a picture, and ask for the same again."""
     image = picture or sample_picture()
-    with _service(url, api_key) as (address, key, goes_on):
-        say(f"\nSubmitting {image} to {address}")
+    with service(url, api_key) as found:
+        say(f"\nSubmitting {image} to {found.url}")
         order = Order(image.name, image, output / f"{image.stem}.glb")
-        runs = [_run_once(replace(order, name=name), address, key) for name in (image.name, "the same again")]
+        runs = [_run_once(replace(order, name=name), found) for name in (image.name, "the same again")]
     if as_json:
         write_json([run.as_json() for run in runs])
     else:
         write_summary(runs)
-        say(_hint(output, goes_on))
+        say(_hint(output, found.goes_on))
 
 
 def sample_picture() -> Path:
@@ -58,29 +54,11 @@ def sample_picture() -> Path:
     return pictures[0]
 
 
-@contextmanager
-def _service(url: str | None, api_key: str | None) -> Iterator[tuple[str, str | None, bool]]:
-    """Address and key of a service, the one named, found here or started, and whether it goes on afterwards."""
-    if url is not None:
-        yield url, api_key, True
-        return
-    settings = load_settings()
-    address = url_of(settings)
-    key = api_key or next(iter(settings.api_keys + settings.admin_keys), None)
-    if answers(address, key):
-        say(f"Using the service that runs at {address}")
-        yield address, key, True
-        return
-    say("Starting the service")
-    with running_stack(settings):
-        yield address, key, False
-
-
-def _run_once(order: Order, url: str, api_key: str | None) -> Run:
+def _run_once(order: Order, found: Service) -> Run:
     run = Run(order)
     plan = Plan(JobOptions(format="glb"), at_once=1, wait=True, timeout_s=None, with_preview=True)
     with Bars() as bars:
-        asyncio.run(run_all(AsyncClient(url, api_key, retries=patience()), [run], plan, bars))
+        asyncio.run(run_all(AsyncClient(found.url, found.api_key, retries=patience()), [run], plan, bars))
     if run.error:
         raise run.error
     return run
@@ -90,6 +68,6 @@ def _hint(output: Path, goes_on: bool) -> str:
     start = "" if goes_on else "  ./orfeas up                        leaves the service running\n"
     return (
         f"\nThe mesh and a picture of it are in {output}. Next:\n{start}"
-        "  ./orfeas generate yours.png -f stl --size-mm 80\n"
+        "  ./orfeas generate photo.jpg --format stl --size-mm 80\n"
         "  ./orfeas generators                shows what else can make a mesh"
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from client.aio import AsyncClient
+from client.cli.local import Service, service
 from client.cli.options import (
     ApiKey,
     AsJson,
@@ -17,7 +19,7 @@ from client.cli.options import (
     Priority,
     SizeMm,
     UpAxisOption,
-    Url,
+    UrlOrOwn,
     connect,
     patience,
 )
@@ -27,7 +29,6 @@ from client.cli.output import say, say_error, write_json
 from client.cli.progress import Bars
 from client.cli.runs import Plan, Run, run_all
 from client.cli.summary import write_summary
-from client.core import DEFAULT_URL
 from client.errors import OrfeasError
 from client.models import Job
 from client.submission import JobOptions
@@ -60,11 +61,11 @@ def generate(
     cancel_on_interrupt: Annotated[
         bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C also cancels the jobs; else they go on.")
     ] = False,
-    url: Url = DEFAULT_URL,
+    url: UrlOrOwn = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Turn pictures into meshes and save them."""
+    """Turn pictures into meshes and save them; starts the service for the call when none runs."""
     if output == "-" and (as_json or preview or detach):
         raise typer.BadParameter("standard output takes the mesh; --json, --preview and --detach cannot go there too")
     form = chosen_format(format, output)
@@ -82,12 +83,14 @@ def generate(
         no_cache=no_cache,
     )
     plan = Plan(options, at_once, wait=not detach, timeout_s=timeout, with_preview=preview)
-    try:
-        _run(runs, plan, url, api_key)
-    except KeyboardInterrupt:
-        _after_interrupt(runs, cancel_on_interrupt, url, api_key)
-        raise
-    _report(runs, as_json)
+    with service(url, api_key, lasting=detach) as found:
+        begun_s = time.monotonic()
+        try:
+            _run(runs, plan, found)
+        except KeyboardInterrupt:
+            _after_interrupt(runs, cancel_on_interrupt, found)
+            raise
+        _report(runs, as_json, time.monotonic() - begun_s)
     raise typer.Exit(joint_code(exit_code(run.error) for run in runs))
 
 
@@ -99,22 +102,22 @@ def _parameters(pairs: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
-def _run(runs: Sequence[Run], plan: Plan, url: str, api_key: str | None) -> None:
-    client = AsyncClient(url, api_key, retries=patience())
+def _run(runs: Sequence[Run], plan: Plan, found: Service) -> None:
+    client = AsyncClient(found.url, found.api_key, retries=patience())
     with Bars() as bars:
         asyncio.run(run_all(client, runs, plan, bars))
 
 
-def _after_interrupt(runs: Sequence[Run], cancel: bool, url: str, api_key: str | None) -> None:
+def _after_interrupt(runs: Sequence[Run], cancel: bool, found: Service) -> None:
     left = [run.job for run in runs if run.job and not run.job.ended]
-    if left and not cancel:
+    if left and (cancel or not found.goes_on):
+        _cancel(left, found)
+    elif left:
         say(f"{len(left)} job(s) go on; to stop them: orfeas cancel {' '.join(job.id for job in left)}")
-    if left and cancel:
-        _cancel(left, url, api_key)
 
 
-def _cancel(jobs: Sequence[Job], url: str, api_key: str | None) -> None:
-    with connect(url, api_key) as client:
+def _cancel(jobs: Sequence[Job], found: Service) -> None:
+    with connect(found.url, found.api_key) as client:
         for job in jobs:
             try:
                 say(f"{job.id} {client.cancel(job).status}")
@@ -122,11 +125,11 @@ def _cancel(jobs: Sequence[Job], url: str, api_key: str | None) -> None:
                 say_error(str(error))
 
 
-def _report(runs: Sequence[Run], as_json: bool) -> None:
+def _report(runs: Sequence[Run], as_json: bool, seconds: float) -> None:
     for run in runs:
         if run.error:
             say_error(f"{run.order.name}: {run.error}")
     if as_json:
         write_json([run.as_json() for run in runs])
     elif runs[0].order.target is not None:
-        write_summary(runs)
+        write_summary(runs, seconds)

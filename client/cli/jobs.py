@@ -129,6 +129,7 @@ def _show(job: Job) -> None:
         ("generator", job.generator),
         ("label", job.label or ""),
         ("served from", wording.served_from(job)),
+        ("saved", f"{saved} of generating" if (saved := wording.saved(job)) else ""),
         ("error", f"{job.error.code}: {job.error.message}" if job.error else ""),
         *_result_rows(job),
     ]

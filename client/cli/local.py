@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -48,6 +49,37 @@ def answers(url: str, api_key: str | None) -> bool:
     except OrfeasError:
         return False
     return True
+
+
+@dataclass(frozen=True)
+class Service:
+    """Where a command finds its service, with which key, and whether it goes on when the command has ended."""
+
+    url: str
+    api_key: str | None
+    goes_on: bool = True
+
+
+@contextmanager
+def service(url: str | None, api_key: str | None, *, lasting: bool = False) -> Iterator[Service]:
+    """The service that was named, or that of this machine: found here, or started and stopped again at the end.
+
+    Raises:
+        NotStarted: none runs here, and it did not come up, or a `lasting` one is needed.
+    """
+    if url is not None:
+        yield Service(url, api_key)
+        return
+    settings = load_settings()
+    here, key = url_of(settings), api_key or next(iter(settings.api_keys + settings.admin_keys), None)
+    if answers(here, key):
+        yield Service(here, key)
+        return
+    if lasting:
+        raise NotStarted(f"no service answers at {here}; start one that goes on: ./orfeas up")
+    say(f"No service answers at {here}: starting one for this call; `./orfeas up` leaves one running")
+    with running_stack(settings):
+        yield Service(here, key, goes_on=False)
 
 
 @contextmanager

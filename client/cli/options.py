@@ -14,6 +14,13 @@ UpAxis = Literal["y", "z"]
 Priority = Literal["high", "normal", "low"]
 
 Url = Annotated[str, typer.Option("--url", envvar="ORFEAS_URL", help="Where the service runs.", metavar="URL")]
+UrlOrOwn = Annotated[
+    str | None,
+    typer.Option(
+        "--url", envvar="ORFEAS_URL", help="Use this service; else this machine's, started for the call if none runs.",
+        metavar="URL",
+    ),
+]  # fmt: skip
 ApiKey = Annotated[
     str | None,
     typer.Option("--api-key", envvar="ORFEAS_API_KEY", help="Key, when the service asks for one.", metavar="KEY"),

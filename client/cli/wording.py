@@ -19,6 +19,11 @@ def served_from(job: Job) -> str:
     return "" if not job.cache else f"{SERVED_FROM.get(job.cache, 'cache')} ({job.cache})"
 
 
+def saved(job: Job) -> str:
+    """Generating that somebody else had paid for already."""
+    return duration(job.saved_s) if job.saved_s else ""
+
+
 def doing(job: Job) -> str:
     """What happens to a job now."""
     if job.status == "queued" and job.queue_position is not None:

@@ -1,6 +1,6 @@
 -- The mesh is in the archive. Hands every waiting rendition to this worker, while the mesh is hot; answers their
 -- fields, flattened, one list each with the key first; or 'stale'.
--- Touches P:work:<key>*, P:work:<part>, P:owns:<worker>, P:pace, P:counters, P:token, P:changes,
+-- Touches P:work:<key>*, P:work:<part>, P:owns:<worker>, P:pace*, P:counters, P:token, P:changes,
 -- P:seconds:generate:<generator>.
 
 if not holds(a.key, a.token) then return 'stale' end
@@ -22,6 +22,8 @@ if a.cache == 'MISS' then
   local before = tonumber(get(P .. ':pace', generator))
   local pace = before and (0.7 * before + 0.3 * a.generate_s) or a.generate_s
   redis.call('HSET', P .. ':pace', generator, string.format('%.4f', pace))
+  note_pace(get(name, 'queue'), a.generate_s)
+  if get(name, 'pace') ~= '' then note_pace(get(name, 'pace'), a.generate_s) end
   observe('generate:' .. generator, a.generate_s)
 end
 drop_work(a.key)

@@ -21,6 +21,7 @@
 --   P:webhook:<id>       hash    what became of a job's webhook so far
 --   P:seconds:<what>     hash    histogram: durations per upper bound, and their sum
 --   P:counters, P:pace   hash    totals; smoothed seconds per generator
+--   P:pace:<what>        string  smoothed seconds of a queue's works, or of generations with the same parameters
 --   P:token              string  last fencing token given out
 -- ARGV[1] is one JSON document of arguments, called `a`. Times are ms since the epoch, by the server's clock.
 
@@ -113,6 +114,14 @@ local function observe(what, seconds)
   end
   redis.call('HINCRBY', name, le, 1)
   redis.call('HINCRBYFLOAT', name, 'sum', string.format('%.4f', seconds))
+end
+
+-- What works of this name take lately; forgotten when there was none for a month.
+local PACE_KEPT_S = 30 * 86400
+local function note_pace(what, seconds)
+  local before = tonumber(redis.call('GET', P .. ':pace:' .. what))
+  local pace = before and (0.7 * before + 0.3 * seconds) or seconds
+  redis.call('SET', P .. ':pace:' .. what, string.format('%.4f', pace), 'EX', PACE_KEPT_S)
 end
 
 -- Ends one job unless it has ended before. `more` overrides nothing that was said at submit.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 
-import pytest
 from playwright.sync_api import Browser, Playwright
+
+from tests.tools import tool
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -23,14 +23,9 @@ FLAGS = (
 
 def executable() -> str:
     """The browser's path. A missing browser is a skip on a laptop and an error in CI."""
-    named = os.environ.get("ORFEAS_TEST_BROWSER")
-    found = named or next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        reason = "no Chromium is installed: apt-get install chromium, or name one in ORFEAS_TEST_BROWSER"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    return found
+    return os.environ.get("ORFEAS_TEST_BROWSER") or tool(
+        *NAMES, how="apt-get install chromium, or name one in ORFEAS_TEST_BROWSER"
+    )
 
 
 def start(playwright: Playwright) -> Browser:

@@ -18,7 +18,7 @@ from settings import Settings
 from tests.browser import chromium
 from tests.browser.watched_page import WatchedPage
 from tests.house import House
-from tests.servers import free_port
+from tests.servers import RedisServer, free_port
 
 READY_WITHIN_S = 90
 # A coarse grid in the form, as a visitor who came back has it: a machine without a graphics card draws it quickly.
@@ -74,11 +74,12 @@ class ServedHouse:
 
 @pytest.fixture
 def serve(text_redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[Callable[..., ServedHouse]]:
-    """Starts houses with these settings."""
+    """Starts houses with these settings, on a Redis of their own where a test means to break it."""
     stops: list[Callable[[], None]] = []
 
-    def serve(**settings: object) -> ServedHouse:
-        house = House(text_redis, redis_url, tmp_path, **settings).open()
+    def serve(own: RedisServer | None = None, **settings: object) -> ServedHouse:
+        redis = own.client(decode_responses=True) if own else text_redis
+        house = House(redis, own.url if own else redis_url, tmp_path, **settings).open()
         server = make_server("127.0.0.1", 0, house.app, threaded=True)
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)

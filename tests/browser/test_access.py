@@ -90,6 +90,44 @@ def test_nothing_sticks_out_on_a_phone(visit: Visit, service_url: str, tmp_path:
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_button_under_the_mouse_can_still_be_read(
+    visit: Visit, service_url: str, tmp_path: Path, scheme: str
+) -> None:
+    watched = visit(service_url, color_scheme=scheme)
+    page = watched.open()
+    watched.choose(star(tmp_path, "red"))
+    for button in (page.locator("#make"), page.get_by_role("button", name="Star", exact=True)):
+        button.hover()
+        page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished))")
+        assert not serious(page)
+        text, ground = button.evaluate("(one) => [getComputedStyle(one).color, getComputedStyle(one).backgroundColor]")
+        assert text != ground
+
+
+def test_what_was_refused_can_be_taken_out_on_a_phone(visit: Visit, service_url: str, tmp_path: Path) -> None:
+    broken = tmp_path / "a-file-with-quite-a-long-name-as-cameras-give-them-20260101.png"
+    broken.write_bytes(b"not a picture")
+    watched = visit(service_url, expected=("400 (",), **PHONE)
+    page = watched.open()
+    watched.make(broken)
+    expect(page.locator("#tray .refused")).to_contain_text("Not a picture that can be read")
+    page.locator("#tray .quiet").click()
+    expect(page.locator("#tray li")).to_have_count(0)
+
+
+def test_nothing_of_the_mesh_stands_behind_the_buttons(visit: Visit, service_url: str, tmp_path: Path) -> None:
+    watched = visit(service_url, **PHONE)
+    page = watched.open()
+    watched.make(star(tmp_path, "red"))
+    watched.wait_mesh()
+    page.get_by_role("button", name="Measures").click()
+    top = page.locator(".viewer-bar").bounding_box()["y"]
+    for label in page.locator(".measures text:visible").all():
+        box = label.bounding_box()
+        assert box["y"] + box["height"] <= top
+
+
 def test_dark_is_dark_and_can_be_switched(visit: Visit, service_url: str, tmp_path: Path) -> None:
     page = visit(service_url, color_scheme="dark").open()
     assert brightness(page, tmp_path) < 70

@@ -66,11 +66,14 @@ def test_many_pictures_go_in_at_once(visit: Visit, service_url: str, tmp_path: P
     watched.choose(*(star(tmp_path, colour) for colour in colours))
     expect(page.locator("#tray li")).to_have_count(4)
     page.get_by_role("button", name="Take olive.png out").click()
+    calls: list[str] = []
+    page.on("request", lambda sent: calls.append(sent.url) if sent.method == "POST" else None)
     page.get_by_role("button", name="Make 3 meshes").click()
     for colour in ("navy", "teal", "purple"):
         job = page.locator(".job", has_text=f"{colour}.png").first
         expect(job).to_have_attribute("data-status", "succeeded", timeout=60_000)
     expect(page.locator("#tray li")).to_have_count(0)
+    assert calls == [f"{service_url}/api/jobs/batch"], "one call takes all of them"
 
 
 def test_history_survives_a_reload_with_its_pictures(visit: Visit, service_url: str, tmp_path: Path) -> None:

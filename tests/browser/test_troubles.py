@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import ServedHouse, Visit
 from tests.browser.watched_page import star
+from tests.servers import RedisServer
 
 Serve = Callable[..., ServedHouse]
 
@@ -53,6 +54,40 @@ def test_a_file_that_is_no_picture_stays_in_the_tray_with_the_reason(
     page = watched.open()
     watched.make(broken)
     expect(page.get_by_role("alert").filter(has_text="Save it as PNG or JPEG")).to_be_visible()
+    expect(page.locator("#tray .refused")).to_contain_text("broken.png")
+
+
+def test_of_many_pictures_only_the_broken_one_stays_in_the_tray(visit: Visit, serve: Serve, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not a picture at all")
+    watched = visit(serve().url)
+    page = watched.open()
+    watched.make(star(tmp_path, "red"), broken, star(tmp_path, "blue"))
+    expect(page.locator(".job")).to_have_count(2)
+    expect(page.locator(".job", has_text="blue.png")).to_have_count(1)
+    expect(page.locator("#tray li")).to_have_count(1)
+    expect(page.locator("#tray .refused")).to_contain_text("broken.png")
+    expect(page.locator("#tray .refused")).to_contain_text("Not a picture that can be read")
+    expect(page.locator("#compose-problem")).to_contain_text("1 of 3 pictures was not taken")
+
+
+def test_what_does_not_fit_into_a_full_queue_goes_in_later_by_itself(
+    visit: Visit, serve: Serve, tmp_path: Path
+) -> None:
+    served = serve(queue_limit=2)
+    watched = visit(served.url)
+    page = watched.open()
+    expect(page.locator("#link")).to_have_text("Live")
+    page.clock.install()
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not a picture at all")
+    watched.make(*(star(tmp_path, colour) for colour in ("red", "blue", "green")), broken)
+    expect(page.locator(".job")).to_have_count(2)
+    expect(page.locator("#compose-problem")).to_contain_text("Trying again in")
+    served.house.work()
+    page.clock.fast_forward(40_000)
+    expect(page.locator(".job", has_text="green.png")).to_have_count(1)
+    expect(page.locator("#tray li")).to_have_count(1)
     expect(page.locator("#tray .refused")).to_contain_text("broken.png")
 
 
@@ -120,6 +155,23 @@ def test_a_full_queue_is_tried_again_by_itself(visit: Visit, serve: Serve, tmp_p
     expect(page.locator(".job", has_text="blue.png")).to_have_count(1)
 
 
+def test_an_unknown_3d_page_is_said_in_words(visit: Visit, serve: Serve) -> None:
+    page = visit(serve().url, expected=("404 (NOT FOUND)",)).open(f"/api/jobs/{'0' * 32}/view")
+    expect(page.locator(".ended.failed")).to_contain_text("may have been forgotten")
+
+
 def test_an_unknown_job_in_the_address_is_said_in_words(visit: Visit, serve: Serve) -> None:
     page = visit(serve().url, expected=("404 (NOT FOUND)",)).open(f"/#/job/{'0' * 32}")
     expect(page.locator("#notice")).to_contain_text("may have been forgotten")
+
+
+def test_a_fleet_that_is_seen_no_longer_says_from_when_its_figures_are(
+    visit: Visit, serve: Serve, own_redis: Callable[..., RedisServer]
+) -> None:
+    redis = own_redis()
+    page = visit(serve(redis).url, expected=("503 (SERVICE UNAVAILABLE)",)).open("/#/fleet")
+    expect(page.locator(".worker")).to_have_count(1)
+    expect(page.locator("#fleet .problem")).to_be_hidden()
+    redis.close()
+    expect(page.locator("#link")).to_have_text("No answer from the service", timeout=20_000)
+    expect(page.locator("#fleet .problem")).to_contain_text("These figures are from")

@@ -40,13 +40,14 @@ export async function call(path, options = {}) {
 }
 
 async function errorFrom(response) {
+  const { status, statusText, headers } = response;
   const body = await response.json().catch(() => ({}));
-  const retryAfterS = Number(response.headers.get("Retry-After")) || null;
-  const code = body.code ?? `http_${response.status}`;
-  return new ApiError({
-    status: response.status, code, detail: body.detail ?? response.statusText, retryable: body.retryable ?? false,
-    errors: body.errors ?? [], retryAfterS,
-  });
+  return errorOf({ code: `http_${status}`, detail: statusText, ...body, status }, Number(headers.get("Retry-After")) || null);
+}
+
+/** A problem document (RFC 9457) as an error. */
+function errorOf({ status, code, detail, retryable, errors }, retryAfterS = null) {
+  return new ApiError({ status, code, detail, retryable, errors: errors ?? [], retryAfterS });
 }
 
 /** A file that may have to be made first: asks again as long as the service says that it is being made. */
@@ -79,14 +80,13 @@ export const api = {
   cacheEntries: (limit, cursor) => json(`/api/cache/entries?${query({ limit, cursor })}`),
   deleteEntry: (key) => call(`/api/cache/entries/${key}`, { method: "DELETE" }),
 
-  /** @param {Blob} picture · @param {Record<string, string|number|boolean>} fields */
-  async submit(picture, name, fields, { anew = false } = {}) {
-    const form = new FormData();
-    for (const [field, value] of Object.entries(fields)) if (value !== null && value !== "") form.set(field, value);
-    form.set("image", picture, name);
-    const headers = { "Idempotency-Key": token() };
-    if (anew) headers["Cache-Control"] = "no-cache";
-    return json("/api/jobs", { method: "POST", body: form, headers });
+  /** The job of one picture. @param {File} picture · @param {Record<string, string|number|boolean>} fields */
+  submit: (picture, fields, options) => json("/api/jobs", submission("image", [picture], fields, options)),
+
+  /** One row per picture, in their order: {job}, or {error} for one that was refused. */
+  async submitMany(pictures, fields, options) {
+    const { jobs } = await json("/api/jobs/batch", submission("images", pictures, fields, options));
+    return jobs.map((row) => (row.error ? { error: errorOf(row.error) } : { job: row }));
   },
 
   /** The mesh as GLB with y up, as the viewer wants it. */
@@ -99,6 +99,15 @@ export const api = {
   file: async (path) => (await file(path)).blob(),
   modelPath: (id, format, options) => `/api/jobs/${id}/model.${format}?${query(options)}`,
 };
+
+function submission(field, pictures, fields, { anew = false } = {}) {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(fields)) if (value !== null && value !== "") body.set(name, value);
+  for (const picture of pictures) body.append(field, picture, picture.name || "pasted picture");
+  const headers = { "Idempotency-Key": token() };
+  if (anew) headers["Cache-Control"] = "no-cache";
+  return { method: "POST", body, headers };
+}
 
 /** For a safe repeat of one submission; crypto.randomUUID exists on secure origins only. */
 function token() {

@@ -1,13 +1,11 @@
 // Where pictures come in: dropped anywhere on the page, pasted, chosen or drawn as an example; then submitted.
 
-import { api, ApiError } from "./api.js";
 import { announce, button, el, find, icon } from "./dom.js";
 import { EXAMPLES, example } from "./examples.js";
 import { rememberThumbnail, shrink } from "./memory.js";
-import { advice, sentence } from "./words.js";
+import { send } from "./sending.js";
+import { advice, said, sentence } from "./words.js";
 
-const AT_ONCE = 2;
-const MOST_TRIES = 5;
 const MOST_PICTURES = 100;
 
 export class Composer {
@@ -26,10 +24,10 @@ export class Composer {
 
   add(files) {
     const pictures = [...files].filter((file) => file.type.startsWith("image/") || /\.(heic|heif|avif|tiff?|bmp)$/i.test(file.name));
-    if (pictures.length < files.length) this.#say({ code: "bad_image", detail: "Only pictures can be made into meshes." });
+    if (pictures.length < files.length) this.#say({ code: "bad_image", message: "Only pictures can be made into meshes" });
     else this.#say(null);
     const room = MOST_PICTURES - this.tray.length;
-    if (pictures.length > room) this.#say({ code: "", detail: `At most ${MOST_PICTURES} pictures go in at once.` });
+    if (pictures.length > room) this.#say({ code: "", message: `At most ${MOST_PICTURES} pictures go in at once` });
     this.tray.push(...pictures.slice(0, room).map((file) => ({ file, url: URL.createObjectURL(file) })));
     this.#show();
     if (!pictures.length) return;
@@ -42,36 +40,31 @@ export class Composer {
     if (!this.tray.length || this.busy || !this.settings.valid()) return;
     this.busy = true;
     this.#say(null);
+    for (const item of this.tray) item.problem = null;
     this.#show();
-    const { fields, anew } = this.settings.read();
-    const waiting = [...this.tray];
-    let failure = null;
-    const one = async () => {
-      for (let item = waiting.shift(); item && !failure?.stops; item = waiting.shift()) {
-        failure = (await this.#send(item, fields, anew)) ?? failure;
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, one));
+    const [sent, refused] = [[...this.tray], []];
+    await send(sent, this.settings.take(), {
+      taken: (item, job) => this.#taken(item, job),
+      refused: (item, error) => refused.push(Object.assign(item, { problem: error })),
+      busy: (error, seconds) => this.#say(error, `Trying again in ${seconds} s.`),
+    });
     this.busy = false;
-    if (failure) this.#say(failure);
+    this.#complain(refused, sent.length);
     this.#show();
   }
 
-  async #send(item, fields, anew) {
-    try {
-      const name = item.file.name || "pasted picture";
-      const job = await patiently(() => api.submit(item.file, name, { label: name.slice(0, 200), ...fields }, { anew }));
-      const thumbnail = await shrink(item.file);
-      if (thumbnail) rememberThumbnail(job.id, thumbnail);
-      this.#drop(item);
-      this.submitted(job, item.file);
-      return null;
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      item.problem = error.message;
-      const marked = this.settings.complain(error.errors);
-      return { code: error.code, detail: error.message, stops: marked || error.status === 401 || error.retryable };
-    }
+  async #taken(item, job) {
+    this.#drop(item);
+    const thumbnail = await shrink(item.file);
+    if (thumbnail) rememberThumbnail(job.id, thumbnail);
+    this.submitted(job, item.file);
+  }
+
+  #complain(refused, sent) {
+    if (!refused.length) return this.#say(null);
+    const { problem } = refused.at(-1);
+    this.settings.complain(problem.errors);
+    this.#say(problem, sent > 1 ? `${refused.length} of ${sent} pictures ${refused.length > 1 ? "were" : "was"} not taken.` : "");
   }
 
   #drop(item) {
@@ -82,8 +75,9 @@ export class Composer {
 
   #show() {
     this.list.replaceChildren(...this.tray.map((item) => el("li", { class: item.problem ? "refused" : "" },
-      el("img", { src: item.url, alt: "" }),
-      el("span", { class: "tray-name", title: item.problem ?? item.file.name }, item.file.name || "pasted picture"),
+      el("img", { src: item.url, alt: "", onerror: ({ target }) => target.replaceWith(icon("warning")) }),
+      el("span", { class: "tray-name", title: item.file.name }, item.file.name || "pasted picture",
+        item.problem && el("small", {}, said(item.problem))),
       el("button", {
         type: "button", class: "quiet", "aria-label": `Take ${item.file.name} out`, disabled: this.busy,
         onclick: () => this.#drop(item),
@@ -94,10 +88,12 @@ export class Composer {
     this.go.disabled = this.busy || this.tray.length === 0;
   }
 
-  #say(problem) {
+  /** `more` stands before the advice. */
+  #say(problem, more = "") {
     this.problem.hidden = !problem;
     if (!problem) return;
-    this.problem.replaceChildren(icon("warning"), el("p", {}, el("strong", {}, sentence(problem.detail)), " ", advice(problem)));
+    const words = [el("strong", {}, said(problem)), more, advice(problem)].filter(Boolean);
+    this.problem.replaceChildren(icon("warning"), el("p", {}, ...words.flatMap((word) => [word, " "])));
   }
 
   #listen() {
@@ -130,17 +126,5 @@ export class Composer {
   #offerExamples() {
     find("#examples").append(...EXAMPLES.map((name) =>
       button(sentence(name), { kind: "small", onclick: async () => this.add([await example(name)]) })));
-  }
-}
-
-/** Again, when the service says that it would help, at the time that it says. */
-async function patiently(attempt) {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!(error.status === 429 || error.code === "queue_full") || tries === MOST_TRIES) throw error;
-      await new Promise((resume) => setTimeout(resume, 1000 * Math.min(30, error.retryAfterS ?? tries)));
-    }
   }
 }

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { announce, button, el, find } from "./dom.js";
-import { advice, fileName, sentence } from "./words.js";
+import { complaint, fileName } from "./words.js";
 
 const FORMATS = {
   glb: "colours and texture, for screens", stl: "shape alone, for printing", obj: "colours at corners", ply: "colours at corners",
@@ -51,7 +51,7 @@ export class Downloads {
       this.#say("");
       announce(`${format.toUpperCase()} downloaded`);
     } catch (error) {
-      this.#say(`${sentence(error.message)}. ${advice(error)}`);
+      this.#say(complaint(error));
     } finally {
       pressed.removeAttribute("aria-busy");
     }

@@ -23,14 +23,15 @@ function tile(name, value, rest = "", kind = "") {
 }
 
 /** One line: how it was served, how long that took, and what it saved. */
-export function origin(job, savedS) {
+export function origin(job) {
   const { badge, text } = served(job.cache);
-  const took = job.timings.total_s === undefined ? "" : ` in ${seconds(job.timings.total_s)}`;
+  const totalS = job.timings.total_s;
+  const took = totalS === undefined ? "" : totalS < 0.0005 ? " at once" : ` in ${seconds(totalS)}`;
   const made = job.cache === "MISS" && job.timings.generate_s
     ? `, of which ${seconds(job.timings.generate_s)} generating` : "";
   return [
     el("span", { class: isHit(job.cache) ? "badge hit" : "badge", title: job.cache }, isHit(job.cache) && icon("bolt"), badge),
     el("span", {}, ` ${isHit(job.cache) ? "Served" : "It was"} ${text}${took}${made}.`),
-    isHit(job.cache) && savedS ? el("strong", { class: "saved" }, ` Saved ${seconds(savedS)} of generation.`) : null,
+    job.saved_s ? el("strong", { class: "saved" }, ` Saved ${seconds(job.saved_s)} of generating.`) : null,
   ].filter(Boolean);
 }

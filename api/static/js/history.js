@@ -42,10 +42,4 @@ export class History extends EventTarget {
   get newestFirst() {
     return [...this.jobs.values()].sort((a, b) => (a.id < b.id ? 1 : -1)); // ids sort by time
   }
-
-  /** Seconds of work that a hit saved: what the same mesh took when it was made, if that is known here. */
-  savedBy(job) {
-    const makers = [...this.jobs.values()].filter((one) => one.key === job.key && one.timings.generate_s);
-    return makers.length ? Math.max(...makers.map((one) => one.timings.generate_s)) : null;
-  }
 }

@@ -73,8 +73,9 @@ export class Live extends EventTarget {
     this.#linked(reason.status === 401 ? "key" : "polling");
     try {
       for (const id of this.ids) await this.#ask(id);
-      const { queues, workers } = await api.health();
-      this.#emit("fleet", { queues, workers });
+      const { queues, workers, redis } = await api.health();
+      if (redis === "down") this.#linked("offline"); // it can name neither queues nor workers
+      else this.#emit("fleet", { queues, workers });
     } catch (error) {
       this.#linked(error.status === 401 ? "key" : "offline");
     }

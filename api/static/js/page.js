@@ -12,7 +12,7 @@ import { SettingsForm } from "./settings.js";
 import { Stage } from "./stage.js";
 import { attachTheme, drawIcons } from "./theme.js";
 import { attachTabs } from "./tabs.js";
-import { nameOf, sentence, advice } from "./words.js";
+import { complaint, nameOf } from "./words.js";
 
 const files = new Map(); // what this page has uploaded, by job, for another try
 
@@ -47,7 +47,7 @@ async function again(file, job) {
   const { priority, ...options } = job.options;
   const fields = { generator: job.generator, label: nameOf(job), priority, ...options, ...job.params };
   try {
-    const made = await api.submit(file, file.name, fields, { anew: job.status === "succeeded" });
+    const made = await api.submit(file, fields, { anew: job.status === "succeeded" });
     stage.show(null);
     submitted(made, file);
   } catch (error) {
@@ -58,7 +58,7 @@ async function again(file, job) {
 function notify(error) {
   if (!(error instanceof ApiError)) throw error;
   const note = find("#notice");
-  note.textContent = `${sentence(error.message)}. ${advice(error)}`;
+  note.textContent = complaint(error);
   note.hidden = false;
   announce(note.textContent);
   setTimeout(() => (note.hidden = true), 8000);
@@ -101,6 +101,13 @@ live.addEventListener("link", ({ detail }) => {
 keyEvents.addEventListener("changed", () => {
   load().then(route);
   live.restart();
+});
+let crew = "";
+live.addEventListener("fleet", async ({ detail }) => {
+  const before = crew;
+  crew = detail.workers.filter((worker) => worker.alive).map((worker) => worker.id).join();
+  if (crew === before || !before) return;
+  settings.offer(await api.generators().catch(() => settings.generators)); // who came can do more, who left less
 });
 addEventListener("hashchange", route);
 stage.show(null);

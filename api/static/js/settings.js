@@ -33,6 +33,7 @@ export class SettingsForm {
 
   /** @param {object[]} generators as the service lists them, the default one first */
   offer(generators) {
+    if (JSON.stringify(generators) === JSON.stringify(this.generators)) return; // what is being typed stays
     this.generators = generators;
     this.select.replaceChildren(...generators.map((one) => el("option", {
       value: one.name, disabled: !one.available, title: one.unavailable_because,
@@ -49,6 +50,13 @@ export class SettingsForm {
     for (const [name, field] of [...this.finish, ...this.params]) fields[name] = field.read();
     if (fields.up_axis === "auto") delete fields.up_axis;
     return { fields, anew: this.anew.checked };
+  }
+
+  /** As `read`, for a submission that goes out now: making anew is asked for once. */
+  take() {
+    const asked = this.read();
+    this.anew.checked = false;
+    return asked;
   }
 
   /** Marks fields that the service has refused; answers whether all of them are on the page. */

@@ -7,7 +7,7 @@ import { hasEnded } from "./history.js";
 import { facts, origin } from "./facts.js";
 import { thumbnailOf } from "./memory.js";
 import { Viewer } from "./viewer/viewer.js";
-import { advice, estimate, nameOf, sentence, standing } from "./words.js";
+import { complaint, estimate, nameOf, said, standing } from "./words.js";
 
 const MOST_FACES_SHOWN = 400_000;
 
@@ -98,7 +98,7 @@ export class Stage {
     box.replaceChildren(el("div", { class: failed ? "ended failed" : "ended" },
       icon(failed ? "warning" : "close"),
       el("p", { class: "ended-title" }, failed ? "This did not work" : "Canceled"),
-      failed && el("p", {}, `${sentence(job.error.message)}. ${advice(job.error)}`),
+      failed && el("p", {}, complaint(job.error)),
       el("p", { class: "faint" }, failed ? `Error code: ${job.error.code}` : "Nothing was made.")));
   }
 
@@ -106,7 +106,7 @@ export class Stage {
     find(".stage-state", this.root).hidden = true;
     find(".stage-result", this.root).hidden = false;
     find(".facts", this.root).replaceChildren(...facts(job.result));
-    find(".origin", this.root).replaceChildren(...origin(job, this.history?.savedBy(job) ?? null));
+    find(".origin", this.root).replaceChildren(...origin(job));
     this.downloads.show(job);
     const shown = `${job.id} ${job.key} ${job.result.sha256}`;
     if (this.shownKey === shown) return;
@@ -123,7 +123,7 @@ export class Stage {
       if (this.shownKey === shown) await this.viewer.show(mesh);
     } catch (error) {
       if (this.shownKey !== shown) return;
-      const reason = error instanceof ApiError ? `${sentence(error.message)}. ${advice(error)}` : `${sentence(error.message)}.`;
+      const reason = error instanceof ApiError ? complaint(error) : said(error);
       this.viewer.say(reason);
     }
   }

@@ -6,7 +6,7 @@ import { attachKeyDialog } from "./key.js";
 import { readEvents } from "./sse.js";
 import { Stage } from "./stage.js";
 import { attachTheme } from "./theme.js";
-import { advice, nameOf, sentence } from "./words.js";
+import { complaint, nameOf } from "./words.js";
 
 const RETRY_MS = 2000;
 const [id] = location.pathname.match(/[0-9a-f]{32}/);
@@ -22,7 +22,7 @@ function show(job) {
 
 function fail(error) {
   find(".stage-state").replaceChildren(el("div", { class: "ended failed" }, icon("warning"),
-    el("p", { class: "ended-title" }, "This mesh cannot be shown"), el("p", {}, `${sentence(error.message)}. ${advice(error)}`)));
+    el("p", { class: "ended-title" }, "This mesh cannot be shown"), el("p", {}, complaint(error))));
 }
 
 async function follow() {

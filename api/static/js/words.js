@@ -65,27 +65,43 @@ export const estimate = (job) => (job.eta_s === null || job.eta_s === undefined 
 export const nameOf = (job) => job.label || `${job.generator} ${job.id.slice(0, 8)}`;
 export const fileName = (job, format) => `${nameOf(job).replace(/\.[a-z0-9]{2,5}$/i, "").replace(/[^\p{L}\p{N}._-]+/gu, "-")}.${format}`;
 
-export function sentence(words) {
-  const text = String(words).replaceAll("_", " ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** A name of a program's, such as `no_surface`, as words. */
+export const sentence = (name) => capital(String(name).replaceAll("_", " "));
+
+/** What an error says, as a sentence; names of settings in it stay as they are. */
+export const said = ({ message }) => capital(/[.!?…]$/.test(message) ? message : `${message}.`);
+
+/** What happened and what to do about it. */
+export const complaint = (error) => [said(error), advice(error)].filter(Boolean).join(" ");
+
+// By the stable code of a problem or of a job's error; a test holds each to a code that there is.
 const ADVICE = {
   bad_image: "Save it as PNG or JPEG and try again.",
   image_too_large: "Make the picture smaller and try again.",
+  batch_too_large: "Send fewer pictures at a time.",
+  unsupported_media_type: "Save it as PNG or JPEG and try again.",
   no_surface: "Use a picture whose subject stands out from its background, or set Mask to “frame”.",
   bad_parameters: "Correct the settings that are marked.",
   out_of_memory: "Lower the resolution and try again.",
-  queue_full: "The service is busy. It will be tried again by itself.",
+  queue_full: "The service is busy. Try again in a minute.",
+  rate_limited: "Wait a moment, then try again.",
   no_generators: "No worker is running yet. An operator can start one; it usually takes a few seconds.",
+  unknown_generator: "Choose another generator.",
   generator_unavailable: "Choose another generator.",
+  generation_error: "Try another picture or other settings.",
+  generation_failed: "Try another picture or other settings. The operator finds the reason in the worker’s log.",
   redis_unavailable: "The service has lost its queue for the moment. Try again in a few seconds.",
+  archive_unavailable: "The service cannot reach its archive for the moment. Try again in a minute.",
+  storage_failed: "The service could not keep the mesh. Try again in a minute, or tell the operator.",
   result_gone: "Submit the picture again.",
+  job_not_found: "It may belong to somebody else, or to another service. Submit the picture again.",
   key_needed: "Enter your API key.",
   admin_key_needed: "Enter an admin key.",
-  too_many_requests: "Wait a moment, then try again.",
-  timed_out: "Lower the resolution, or ask the operator to raise JOB_TIME_LIMIT_S.",
+  timeout: "Lower the resolution, or ask the operator to raise JOB_TIME_LIMIT_S.",
   poison: "This picture keeps stopping the workers. Please tell the operator.",
+  internal_error: "Please tell the operator.",
   unreachable: "Check your connection; the page goes on by itself when the service answers again.",
 };
 

@@ -2,23 +2,24 @@
 
 import { percent } from "../words.js";
 
-const WIDTH = 640;
-const HEIGHT = 220;
+const WIDTH = 640; // until it is known how wide it is shown
+const HEIGHT = 200;
 const FRAME = { left: 50, right: 12, top: 12, bottom: 26 };
 
 /** @param {{name: string, className: string, points: [number, ?number][]}[]} series points as [time in ms, share] */
 export function drawChart(svg, series, fromMs, toMs) {
-  const x = (time) => FRAME.left + ((time - fromMs) / (toMs - fromMs)) * (WIDTH - FRAME.left - FRAME.right);
+  const width = svg.clientWidth || WIDTH; // one unit is one pixel, so that letters keep their size on a phone
+  const x = (time) => FRAME.left + ((time - fromMs) / (toMs - fromMs)) * (width - FRAME.left - FRAME.right);
   const y = (share) => HEIGHT - FRAME.bottom - share * (HEIGHT - FRAME.top - FRAME.bottom);
-  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
+  svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", spoken(series));
-  svg.replaceChildren(...grid(x, y, fromMs, toMs), ...series.flatMap((one) => line(one, x, y, fromMs)));
+  svg.replaceChildren(...grid(x, y, fromMs, toMs, width), ...series.flatMap((one) => line(one, x, y, fromMs)));
 }
 
-function* grid(x, y, fromMs, toMs) {
+function* grid(x, y, fromMs, toMs, width) {
   for (const share of [0, 0.25, 0.5, 0.75, 1]) {
-    yield part("line", { x1: FRAME.left, x2: WIDTH - FRAME.right, y1: y(share), y2: y(share), class: "chart-grid" });
+    yield part("line", { x1: FRAME.left, x2: width - FRAME.right, y1: y(share), y2: y(share), class: "chart-grid" });
     if (share % 0.5 === 0) yield text(`${share * 100} %`, { x: FRAME.left - 8, y: y(share) + 4, "text-anchor": "end" });
   }
   const minutes = Math.round((toMs - fromMs) / 60_000);

@@ -17,15 +17,18 @@ export class FleetView {
     this.tiles = el("dl", { class: "tiles" });
     this.workers = el("ul", { class: "workers" });
     this.chart = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    this.chart.setAttribute("class", "chart");
     this.tiers = el("ul", { class: "tiers" });
     this.admin = el("div", { class: "admin" });
     this.locked = el("p", { class: "card locked", hidden: true }, icon("key"),
       el("span", {}, "The cache’s figures and its administration are for admins. Enter an admin key with the key button above."));
-    root.append(el("h1", { class: "unseen" }, "Fleet"), this.tiles,
+    this.stale = el("p", { class: "problem", role: "status", hidden: true });
+    root.append(el("h1", { class: "unseen" }, "Fleet"), this.stale, this.tiles,
       el("div", { class: "columns" }, card("Workers", this.workers), this.rateCard = card("Hit rate per tier", legend(), this.chart)),
       this.locked, this.admin);
     this.#fillAdmin();
     live.addEventListener("fleet", ({ detail }) => this.#take(detail));
+    live.addEventListener("link", ({ detail }) => this.#linked(detail));
     history.addEventListener("changed", () => this.shown && this.fleet && this.#showWorkers());
     keyEvents.addEventListener("changed", () => this.shown && this.#refresh());
   }
@@ -48,7 +51,14 @@ export class FleetView {
     this.admin.append(el("div", { class: "columns" }, card("Tiers", this.tiers), limits), entries);
   }
 
+  /** What stands here while the service does not answer is yesterday's news, and says so. */
+  #linked(word) {
+    this.stale.hidden = word !== "offline" || !this.seen;
+    if (this.seen) this.stale.textContent = `The service does not answer. These figures are from ${this.seen.toLocaleTimeString()}.`;
+  }
+
   #take(fleet) {
+    this.seen = new Date();
     this.fleet = fleet.cache ? fleet : { ...this.fleet, ...fleet }; // polling knows nothing of the cache
     if (fleet.cache) this.rates.add(fleet.cache);
     if (this.shown) this.#show();

@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { announce, button, el } from "../dom.js";
-import { bytes, count, percent, sentence } from "../words.js";
+import { bytes, count, percent, said } from "../words.js";
 
 const MB = 2 ** 20;
 
@@ -77,7 +77,7 @@ export class LimitsForm {
       this.#fill(await api.setCacheConfig({ ...limits, enabled: this.enabled.checked }));
       announce("Limits applied");
     } catch (error) {
-      this.note.textContent = `${sentence(error.message)}.`;
+      this.note.textContent = said(error);
     }
   }
 }
@@ -98,7 +98,7 @@ export function clearButtons(done) {
       note.textContent = `Emptied ${told.join(", ")}${pending.length ? `; ${pending.length} processes follow` : ""}.`;
       done();
     } catch (error) {
-      note.textContent = `${sentence(error.message)}.`;
+      note.textContent = said(error);
     }
   };
   return el("div", { class: "row" },

@@ -6,7 +6,7 @@ import { lookAt, multiply, perspective } from "./matrix.js";
 const FOV_Y = 0.5;
 const START = { yaw: 0.5, pitch: 0.24, pan: [0, 0] };
 const STEEPEST = 1.5;
-const LIFT = 0.045; // of the picture's height: the buttons stand below
+export const [TIGHT, ROOMY] = [0.9, 1.04]; // of the ball around the mesh; with room for the lines of its measures
 const KEY_STEP = 0.16;
 const TURN_PER_S = 0.35;
 
@@ -14,6 +14,8 @@ export class Camera {
   constructor() {
     this.aspect = 1;
     this.radius = 0.8;
+    this.foot = 0; // of the picture's height, where buttons stand: the mesh keeps clear of it
+    this.room = TIGHT;
     this.turning = false;
     this.reset();
   }
@@ -29,8 +31,8 @@ export class Camera {
   }
 
   get distance() {
-    const narrow = Math.min(1, this.aspect);
-    return (this.radius * 0.9) / Math.sin(Math.atan(Math.tan(FOV_Y / 2) * narrow)) / this.zoom;
+    const narrow = Math.min(1 - this.foot, this.aspect);
+    return (this.radius * this.room) / Math.sin(Math.atan(Math.tan(FOV_Y / 2) * narrow)) / this.zoom;
   }
 
   get eye() {
@@ -42,7 +44,7 @@ export class Camera {
   matrix() {
     const { eye, distance } = this;
     const lens = perspective(FOV_Y, this.aspect, Math.max(0.01, distance - 3), distance + 3);
-    const lift = LIFT * 2 * distance * Math.tan(FOV_Y / 2);
+    const lift = this.foot * distance * Math.tan(FOV_Y / 2);
     const moved = multiply(shift(this.pan[0], this.pan[1] + lift), lookAt(eye, [0, 0, 0]));
     return multiply(lens, moved);
   }

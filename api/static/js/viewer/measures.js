@@ -40,7 +40,7 @@ export class Measures {
     for (const [name, value] of Object.entries({ x1: a[0], y1: a[1], x2: b[0], y2: b[1] })) line.setAttribute(name, value);
     const at = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
     const away = Math.hypot(at[0] - middle[0], at[1] - middle[1]) || 1;
-    text.setAttribute("x", at[0] + ((at[0] - middle[0]) / away) * 26);
+    text.setAttribute("x", at[0] + ((at[0] - middle[0]) / away) * 42);
     text.setAttribute("y", at[1] + ((at[1] - middle[1]) / away) * 16 + 4);
     text.textContent = millimetres(lengthMm);
   }

@@ -1,7 +1,7 @@
 // The 3D viewer: a canvas with its buttons. Give it a GLB, it shows it; it asks no server for anything.
 
 import { el, icon as drawing } from "../dom.js";
-import { attachControls, Camera } from "./camera.js";
+import { attachControls, Camera, ROOMY, TIGHT } from "./camera.js";
 import { readGlb } from "./glb.js";
 import { Measures } from "./measures.js";
 import { Renderer } from "./renderer.js";
@@ -113,6 +113,8 @@ export class Viewer {
     const height = Math.max(1, Math.round(this.canvas.clientHeight * ratio));
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
     this.camera.aspect = width / height;
+    this.camera.foot = Math.min(0.3, this.bar.offsetHeight && 1 - this.bar.offsetTop / this.canvas.clientHeight);
+    this.camera.room = this.look.measure ? ROOMY : TIGHT;
   }
 
   #listen() {
