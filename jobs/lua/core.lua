@@ -116,8 +116,8 @@ local function observe(what, seconds)
   redis.call('HINCRBYFLOAT', name, 'sum', string.format('%.4f', seconds))
 end
 
--- What works of this name take lately; forgotten when there was none for a month.
-local PACE_KEPT_S = 30 * 86400
+-- What works of this name take lately; forgotten when there was none for a week.
+local PACE_KEPT_S = 7 * 86400
 local function note_pace(what, seconds)
   local before = tonumber(redis.call('GET', P .. ':pace:' .. what))
   local pace = before and (0.7 * before + 0.3 * seconds) or seconds
