@@ -52,10 +52,8 @@ def charge_pictures(count: int) -> None:
         return
     most, left = budget.limit.amount, budget.remaining + 1
     advice = f"send at most {most} in one call" if count > most else f"{left} are left: send fewer, or come again later"
-    raise Problem(
-        429, "rate_limited", f"each of the {count} pictures counts, and the limit is {budget.limit} (RATE_LIMIT); {advice}",
-        retryable=count <= most, retry_after_s=budget.limit.get_expiry(),
-    )  # fmt: skip
+    detail = f"each of the {count} pictures counts, and the limit is {budget.limit} (RATE_LIMIT); {advice}"
+    raise Problem(429, "rate_limited", detail, retryable=count <= most, retry_after_s=budget.limit.get_expiry())
 
 
 def _who() -> str:

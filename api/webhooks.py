@@ -78,7 +78,7 @@ def _outbox(house: Services) -> Outbox:
 
 
 def _log(house: Services, job: Job) -> dict[str, Any]:
-    found = _outbox(house).log(job.id)
+    found = _outbox(house).log(job.id, job.owner)
     return WebhookLogBody(
         url=job.webhook_url,
         status=found.status if job.webhook_url else None,

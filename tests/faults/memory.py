@@ -61,7 +61,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Growth:
-    """Medians of the second and of the last quarter, since one sample says nothing, and the jobs between their middles."""
+    """Medians of the second and of the last quarter, since one sample says nothing, and the jobs between the two."""
 
     before_bytes: int
     after_bytes: int
