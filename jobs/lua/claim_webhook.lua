@@ -1,15 +1,24 @@
 -- Lends the webhook that has been due longest to one deliverer, for a.lease_ms: whoever dies with it holds nobody up.
 -- Owners in a.busy have their share of this deliverer's threads and are passed over, however much of theirs is due.
--- A due time far ahead is a clock that jumped back: due as well. Answers {job id, number of the try, token, owner}, or
--- nothing.
+-- What was put here in the future, or is due far ahead, shows a clock that jumped back: due as well. Answers {job id,
+-- number of the try, token, owner}, or nothing.
 -- Touches P:owners, P:webhooks:<owner>, P:webhook:<id>, P:job:<id>, P:counters, P:token.
 
 local far = string.format('(%.0f', NOW + a.far_ms)
 local busy = {}
 for _, owner in ipairs(a.busy) do busy[owner] = true end
 
-local function first(owner, from, to)
-  local found = redis.call('ZRANGEBYSCORE', P .. ':webhooks:' .. owner, from, to, 'WITHSCORES', 'LIMIT', 0, 1)
+local function put_at(id)
+  return tonumber(get(P .. ':webhook:' .. id, 'put_at')) or tonumber(get(P .. ':job:' .. id, 'finished_at')) or 0
+end
+
+local function first(owner)
+  local queue = P .. ':webhooks:' .. owner
+  local found = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
+  if not found[1] then return nil end
+  local at = tonumber(found[2])
+  if at <= NOW or put_at(found[1]) > NOW then return found[1], at end
+  found = redis.call('ZRANGEBYSCORE', queue, far, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
   return found[1], tonumber(found[2])
 end
 
@@ -17,8 +26,7 @@ local function next_due()
   local id, owner, since
   for _, one in ipairs(redis.call('SMEMBERS', P .. ':owners')) do
     if not busy[one] then
-      local candidate, at = first(one, '-inf', NOW_S)
-      if not candidate then candidate, at = first(one, far, '+inf') end
+      local candidate, at = first(one)
       if candidate and (not since or at < since) then id, owner, since = candidate, one, at end
     end
   end
@@ -39,7 +47,7 @@ for _ = 1, 100 do
   else
     local token = string.format('%.0f', redis.call('INCR', P .. ':token'))
     redis.call('ZADD', P .. ':webhooks:' .. owner, string.format('%.0f', NOW + a.lease_ms), id)
-    redis.call('HSET', name, 'attempts', tostring(tries + 1), 'token', token, 'status', 'sending')
+    redis.call('HSET', name, 'attempts', tostring(tries + 1), 'token', token, 'status', 'sending', 'put_at', NOW_S)
     if left_ms > 0 then redis.call('PEXPIRE', name, left_ms) end
     return {id, tries + 1, token, owner}
   end

@@ -5,7 +5,7 @@
 local name, queue = P .. ':webhook:' .. a.id, P .. ':webhooks:' .. a.owner
 if get(name, 'token') ~= a.token then return 'stale' end
 local status = a.delivered and 'delivered' or a.again_ms and 'pending' or 'failed'
-redis.call('HSET', name, 'status', status, 'token', '', 'try:' .. a.attempt, a.tried)
+redis.call('HSET', name, 'status', status, 'token', '', 'put_at', NOW_S, 'try:' .. a.attempt, a.tried)
 if status == 'pending' then
   redis.call('ZADD', queue, string.format('%.0f', NOW + a.again_ms), a.id)
 else

@@ -162,7 +162,7 @@ class Fleet:
     def runner_of(self, name: str) -> Running:
         """The worker on which the run began last."""
         notes = [note.split() for note in (self.lab / "runs").read_text().splitlines()]
-        return self.whose(int(next(pid for which, _what, pid in reversed(notes) if which == name)))
+        return self.whose(int(next(note[2] for note in reversed(notes) if note[0] == name)))
 
     def wait_until_begun(self, name: str, limit_s: float = 30.0) -> None:
         wait_until(lambda: self.runs(name)["begun"], limit_s, f"{name} to begin")
