@@ -21,7 +21,7 @@ EVERY_S = 0.5
 # What allocators keep or give back as they please, and what a job may leave; below both nothing is called growth. A
 # Celery parent remembers its last thousand jobs, a kilobyte each.
 NOISE_BYTES = 1_500_000
-PER_JOB_BYTES = 2_000
+PER_JOB_BYTES = 1_000
 
 
 @dataclass(frozen=True)
