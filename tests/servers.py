@@ -47,9 +47,7 @@ def server_binary() -> str:
 class RedisServer:
     """One server process. `persist` keeps every write in an append-only file, so that `restart` finds it again."""
 
-    def __init__(
-        self, *, persist: bool = False, environment: Mapping[str, str] | None = None, **options: str
-    ) -> None:
+    def __init__(self, *, persist: bool = False, environment: Mapping[str, str] | None = None, **options: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="redis-test-"))
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"

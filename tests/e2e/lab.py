@@ -1,8 +1,8 @@
 """A generator that goes wrong on order: slow, deaf, deadly, out of memory; workers load it as an installed plug-in.
 
-Every run is noted in `$ORFEAS_LAB/runs` with the process and its wall clock, so that a test can tell how often something
-was begun and finished. With `pause_at` the first worker that comes to that stage writes `<name>.<stage>` with its
-process id and waits for a signal from the test, usually its last; the next worker passes.
+Every run is noted in `$ORFEAS_LAB/runs` with the process and its wall clock, so that a test can tell how often
+something was begun and finished. With `pause_at` the first worker that comes to that stage writes `<name>.<stage>` with
+its process id and waits for a signal from the test, usually its last; the next worker passes.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ class Clock:
 def _library() -> Path:
     """What the `libfaketime` package brings, built for Linux on x86-64; another machine skips, but never CI."""
     found = importlib.util.find_spec("libfaketime")
-    if found is not None and found.origin is not None and (platform.system(), platform.machine()) == ("Linux", "x86_64"):
+    here = (platform.system(), platform.machine())
+    if found is not None and found.origin is not None and here == ("Linux", "x86_64"):
         return Path(found.origin).parent / "vendor" / "libfaketime" / "src" / "libfaketime.so.1"
     reason = "no libfaketime for this machine: pip install libfaketime, on Linux on x86-64"
     if os.environ.get("CI"):
