@@ -6,6 +6,7 @@ import contextlib
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -90,14 +91,18 @@ def test_a_full_disk_is_waited_out_with_the_mesh_in_hand(fleet: Fleet) -> None:
         wait_until(lambda: was_refused(worker, since), 20, "the archive to refuse it")
         assert fleet.job(job_id)["status"] == "running"
         assert files(fleet) == before, "nothing of it is visible, not even half of it"
+    freed_at = time.monotonic()
     assert fleet.succeeded(job_id)["result"]["size_bytes"] > ROOM_BYTES
+    print(f"measured: full, then not: the job was done {time.monotonic() - freed_at:.1f} s later")
     assert fleet.runs("full-then-not") == {"begun": 1, "finished": 1}
 
 
 def test_a_disk_that_stays_full_ends_in_a_clear_error(fleet: Fleet) -> None:
     before = files(fleet)
     with full_disk(fleet.running["generate1"]):
+        begun = time.monotonic()
         job = fleet.ended(fleet.submit("full", **BIG))
+        print(f"measured: full for long: failed after {time.monotonic() - begun:.1f} s")
     assert (job["status"], job["error"]["code"], job["error"]["retryable"]) == ("failed", "storage_failed", True)
     assert str(fleet.settings.data_dir) not in job["error"]["message"], "callers need not know where"
     assert files(fleet) == before
@@ -117,7 +122,9 @@ def test_a_read_only_archive_is_waited_out_with_the_mesh_in_hand(fleet: Fleet, r
         refused = fleet.post("other")
         assert (refused.status_code, refused.json()["code"]) == (503, "archive_unavailable")
         assert int(refused.headers["Retry-After"]) > 0
+    back_at = time.monotonic()
     fleet.succeeded(job_id)
+    print(f"measured: read-only, then not: the job was done {time.monotonic() - back_at:.1f} s later")
     assert fleet.runs(name) == {"begun": 1, "finished": 1}
 
 
@@ -138,8 +145,12 @@ def test_a_bucket_that_fails_or_dawdles_is_waited_out(
     refused = fleet.post("other")
     assert (refused.status_code, refused.json()["code"]) == (503, "archive_unavailable")
     bucket.broken = False
+    back_at = time.monotonic()
     fleet.succeeded(job_id)
+    print(f"measured: bucket broken, then not: the job was done {time.monotonic() - back_at:.1f} s later")
     assert fleet.runs("bucket") == {"begun": 1, "finished": 1}
     bucket.delay_s = 1.0
+    begun = time.monotonic()
     fleet.succeeded(fleet.submit("slow"))
+    print(f"measured: bucket that takes a second for each answer: done after {time.monotonic() - begun:.1f} s")
     bucket.close()

@@ -13,7 +13,7 @@ from tests.e2e.fleet import Fleet
 from tests.e2e.processes import Running
 from tests.servers import wait_until
 
-# With the default HEARTBEAT_S=2 and HEARTBEAT_TIMEOUT_S=10: at most this long after the kill the work goes on elsewhere.
+# With the default HEARTBEAT_S=2 and HEARTBEAT_TIMEOUT_S=10: at most this long after the kill it goes on elsewhere.
 TAKEOVER_S = 15.0
 # The child alone (a segfault, the kernel's out-of-memory killer), the parent, whose children go with it, or the host.
 LOST = ["child", "parent", "group"]
