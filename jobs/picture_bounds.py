@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterable, Iterator
+from math import prod
 from typing import Any
 
 READS_LIMIT = 100_000  # of parts of a header; a PNG of 25 MB takes 9000
@@ -24,6 +25,8 @@ _TIFF_ODD_HEADS = (b"MM\0+", b"MM*\0", b"II\0*")
 _TIFF_BYTES = (1, 2, 6, 7)  # BYTE, ASCII, SBYTE, UNDEFINED: kept as they are (TIFF 6.0 §2)
 _TIFF_COUNTS = {1: "B", 3: "H", 4: "I", 16: "Q"}  # BYTE, SHORT, LONG, LONG8: types that byte counts may have
 _TIFF_COMPRESSION, _TIFF_PIECES = 259, (279, 325)  # StripByteCounts, TileByteCounts
+_TIFF_SIZE, _TIFF_TILE = (256, 257), (322, 323)  # width and length, of the picture and of a tile
+_TIFF_TILE_PX = 1 << 22  # programs write tiles of 256 or 512 pixels square
 # None, CCITT, LZW, JPEG, deflate, PackBits. What else libtiff reads no camera or paint program writes.
 _TIFF_CODECS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946)
 
@@ -56,7 +59,8 @@ def check_tiff(data: bytes) -> None:
 
     Raises:
         TooManyParts: a tag claims, and the file holds, more numbers than any picture needs; its strips or tiles are
-            together larger than the file, so that the same bytes would be decoded many times; or a rare compression.
+            together larger than the file, so that the same bytes would be decoded many times; a tile is far larger
+            than the picture; or a rare compression.
         struct.error: the directory is cut off.
     """
     if data[:4] in _TIFF_ODD_HEADS:
@@ -64,7 +68,7 @@ def check_tiff(data: bytes) -> None:
     order = _TIFF_HEADS.get(data[:4])
     if order is None:
         return
-    pieces_bytes = 0
+    pieces_bytes, sides_px = 0, dict.fromkeys((*_TIFF_SIZE, *_TIFF_TILE), 0)
     for tag, kind, count, at in _entries(data, order, big=b"+" in data[:4]):
         if kind not in _TIFF_BYTES and count > _NUMBERS_LIMIT:
             raise TooManyParts(f"its TIFF tag {tag} has {count} numbers; the limit is {_NUMBERS_LIMIT}")
@@ -72,11 +76,17 @@ def check_tiff(data: bytes) -> None:
             (codec,) = struct.unpack_from(order + "H", data, at)
             if codec not in _TIFF_CODECS:
                 raise TooManyParts(f"its TIFF compression {codec} is not taken; save it as PNG")
+        if tag in sides_px:
+            (side_px,) = struct.unpack_from(order + _TIFF_COUNTS.get(kind, "I"), data, at)
+            sides_px[tag] = max(sides_px[tag], side_px) if tag in _TIFF_TILE else sides_px[tag] or side_px
         if tag in _TIFF_PIECES:
             counts = struct.unpack_from(f"{order}{count}{_TIFF_COUNTS.get(kind, 'Q')}", data, at)
             pieces_bytes += sum(min(one, len(data)) for one in counts)
     if pieces_bytes > 2 * len(data):
         raise TooManyParts(f"its TIFF strips are {pieces_bytes} bytes together, far more than the whole file")
+    picture_px, tile_px = (prod(sides_px[tag] for tag in tags) for tags in (_TIFF_SIZE, _TIFF_TILE))
+    if tile_px > max(_TIFF_TILE_PX, 2 * picture_px):
+        raise TooManyParts(f"its TIFF tiles are of {tile_px} pixels, far more than the picture")
 
 
 def _entries(data: bytes, order: str, *, big: bool) -> Iterator[tuple[int, int, int, int]]:

@@ -98,6 +98,19 @@ def tiff(width_px: int, codec: int, piece: bytes, pieces: int, *, tags: tuple[in
     return head + bytes(at - len(head)) + places + piece
 
 
+def tiff_of_one_tile(picture_px: int, tile_px: int) -> bytes:
+    """A black tile of which a corner is the picture; a decoder unpacks the whole of it."""
+    packer = zlib.compressobj(9)
+    piece = b"".join(packer.compress(bytes(tile_px * 100)) for _ in range(-(-tile_px // 100))) + packer.flush()
+    directory = [
+        (256, 4, 1, picture_px), (257, 4, 1, picture_px), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1),
+        (322, 4, 1, tile_px), (323, 4, 1, tile_px), (324, 4, 1, 200), (325, 4, 1, len(piece)),
+    ]  # fmt: skip
+    head = b"II*\0" + struct.pack("<IH", 8, len(directory))
+    head += b"".join(struct.pack("<HHII", *entry) for entry in directory) + bytes(4)
+    return head + bytes(200 - len(head)) + piece
+
+
 def empty_blocks(row_bytes: int) -> bytes:
     """A megabyte of deflate that unpacks to nothing, and then to a row (RFC 1951 §3.2.4)."""
     return b"\x78\1" + b"\0\0\0\xff\xff" * 200_000 + zlib.compress(bytes(row_bytes))[2:]
@@ -133,6 +146,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "JPEG of 41 scans": lambda: jpeg_of_scans(800, scans=SCANS_TAKEN + 1),
     "TIFF of strips over each other": lambda: tiff(200, 8, empty_blocks(200), 200_000),
     "TIFF of tiles over each other": lambda: tiff(200, 8, empty_blocks(200), 20_000, tags=(324, 325)),
+    "TIFF of one huge tile": lambda: tiff_of_one_tile(8, 16_000),
     "TIFF by LZMA": lambda: tiff(200, 34925, lzma.compress(bytes(200)), 1),
     "TIFF that begins oddly": lambda: b"MM\0+" + tiff(200, 8, empty_blocks(200), 20_000)[4:],
 }

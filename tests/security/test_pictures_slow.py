@@ -13,7 +13,7 @@ from jobs.errors import BadImage
 from jobs.pictures import check_picture
 from tests.security.mutations import encoded
 from tests.security.peak import bounded
-from tests.security.slow_pictures import REFUSED, TAKEN, endless_profile, huge_orientation, tiff
+from tests.security.slow_pictures import REFUSED, TAKEN, endless_profile, huge_orientation, tiff, tiff_of_one_tile
 from worker.images import decode
 
 MEGAPIXELS = 16  # a quarter of MAX_IMAGE_MP; `python -m tests.security.slow_pictures` measures all of it
@@ -47,6 +47,10 @@ def test_a_tiff_of_a_few_equal_rows_may_say_them_once() -> None:
     data = tiff(200, 32773, row[found[273][0] :][: found[279][0]], 2)
     assert check_picture(data, max_megapixels=1).height_px == 2
     decode(data, max_megapixels=1)
+
+
+def test_a_tiff_may_be_one_tile_that_is_a_little_larger_than_the_picture() -> None:
+    assert decode(tiff_of_one_tile(3000, 3008), max_megapixels=16).size == (3000, 3000)
 
 
 def test_a_profile_of_a_hundred_thousand_steps_is_not_followed() -> None:
