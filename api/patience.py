@@ -107,18 +107,22 @@ class PatientSocket:
 
     def _in_time(self, size: int) -> bytes | None:
         """What comes next; None when it does not come, or no longer in time."""
+        passed_s = time.monotonic() - (self._since or 0.0)
+        left_s = min(LIMIT_S, LIMIT_S + self._got_bytes / LEAST_BYTES_PER_S - passed_s)
+        part = self._within(AT_ONCE_S - passed_s, size)
+        if part is None and self._hold(self._bodies):
+            part = self._within(left_s, size)
+        return part
+
+    def _within(self, left_s: float, size: int) -> bytes | None:
+        """What comes in as many seconds, or in fewer where gunicorn has less patience by itself."""
         asked_s = self._own.gettimeout()
+        if left_s <= 0:
+            return None
         try:
-            for limit_s in (AT_ONCE_S, LIMIT_S):
-                left_s = self._since + limit_s + self._got_bytes / LEAST_BYTES_PER_S - time.monotonic()
-                if limit_s == LIMIT_S and not self._hold(self._bodies):
-                    return None
-                self._own.settimeout(max(0.001, left_s if asked_s is None else min(left_s, asked_s)))
-                try:
-                    return self._own.recv(size)
-                except TimeoutError:
-                    if asked_s is not None and asked_s <= left_s:
-                        raise
+            self._own.settimeout(left_s if asked_s is None else min(left_s, asked_s))
+            return self._own.recv(size)
+        except TimeoutError:
             return None
         finally:
             self._own.settimeout(asked_s)
@@ -139,7 +143,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no annotations
 
     def init_process(self) -> None:
         self._heads = Places(max(1, self.cfg.worker_connections // 4))
-        self._bodies = Places(max(1, self.cfg.threads // 2))
+        self._bodies = Places(max(1, self.cfg.threads * 3 // 4))
         super().init_process()
 
     def handle(self, conn: TConn) -> Any:
