@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-worker_class = "api.patience.Worker"
+worker_class = "patience.Worker"
 
 _NAME = "orfeas-metrics-"
 

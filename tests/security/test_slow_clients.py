@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from api.patience import LIMIT_S
+from patience import LIMIT_S
 from tests.security.live import Live, live_api
 from tests.security.served import ADMIN_KEY
 

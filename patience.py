@@ -3,6 +3,9 @@
 A request's head is gathered by the poller and takes a thread only when it is whole. Its body is read by a thread, as
 long as it keeps coming at a modest rate; one address gets a part of the threads for bodies that are not there yet. It
 bounds neither how fast answers are fetched nor how many addresses come.
+
+It stands beside `gunicorn.conf.py` and not in `api`: gunicorn's first process loads it, and what that has loaded no
+other loads anew.
 """
 
 from __future__ import annotations
