@@ -29,7 +29,7 @@ bench: ready
 
 soak: ready
 	$(PYTHON) -m tests.security.fuzz_pictures 10000 2> /dev/null
-	$(PYTHON) -m tests.security.fuzz_contract 150
+	$(PYTHON) -m tests.security.fuzz_contract 150 5000
 	ORFEAS_CHAOS_S=600 $(PYTHON) -m pytest -s --timeout 1200 tests/faults/test_chaos.py
 
 # Writes constraints.txt from what is installed, so that everybody gets the versions that were tested here.

@@ -1,4 +1,4 @@
-"""What gunicorn cannot be told in one line: a folder in which its processes add up their metrics.
+"""What gunicorn cannot be told in one line: its worker, and a folder in which its processes add up their metrics.
 
 Read by gunicorn itself when it starts in this folder; see https://docs.gunicorn.org/en/stable/configure.html.
 """
@@ -9,6 +9,8 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+
+worker_class = "patience.Worker"
 
 _NAME = "orfeas-metrics-"
 

@@ -15,6 +15,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from api.auth import caller
 from api.errors import Problem, problem_from, problem_of
 from api.jobs import accept, order_body
+from api.limits import charge_pictures
 from api.ordering import decode_base64, file_name, order_from
 from api.problems import problems
 from api.schemas import BatchBody, JobBody
@@ -51,10 +52,12 @@ def submit_batch() -> Response:
     """Submit up to 100 pictures: 202 when one of them has to be made, 200 when all that were taken exist already.
 
     A row is a job's body, or `{"error": problem}` for a picture that was refused; the call as a whole fails only for
-    what concerns all of them. `Idempotency-Key` holds for each picture by its place.
+    what concerns all of them. `Idempotency-Key` holds for each picture by its place. Each picture counts as a request
+    for `RATE_LIMIT`.
     """
     house = services()
     images, order = read_batch(request, house)
+    charge_pictures(len(images))
     rows = list(taken(house, images, order))
     waiting = any(row.get("status") in ("queued", "running") for row in rows)
     return Response(json.dumps({"jobs": rows}), 202 if waiting else 200, content_type="application/json")

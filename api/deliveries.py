@@ -10,6 +10,7 @@ import random
 import secrets
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,7 +26,8 @@ from version import VERSION
 
 log = logging.getLogger(__name__)
 
-THREADS = 4
+THREADS = 16
+SHARE = 4  # of these threads, for the webhooks of one owner: a receiver that dawdles holds up its owner's only
 LOOK_EVERY_S = 1.0
 # Standard Webhooks 1.0.0, "Deliverability and reliability": seconds until the second try, the third, …
 RETRY_AFTER_S = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -61,14 +63,43 @@ class Post:
         return Receipt(Try(at, duration_ms, status, error), again_s)
 
 
+class Shares:
+    """How many of this process' deliverers each owner has; `freed` is set whenever one of them came back."""
+
+    def __init__(self, share: int) -> None:
+        self._share = share
+        self._taken = Counter[str]()
+        self._lock = threading.Lock()
+        self.freed = threading.Event()
+
+    def used_up(self) -> list[str]:
+        """Owners who get no more of them for now."""
+        with self._lock:
+            return [owner for owner, taken in self._taken.items() if taken >= self._share]
+
+    def take(self, owner: str) -> None:
+        with self._lock:
+            self._taken[owner] += 1
+
+    def give_back(self, owner: str) -> None:
+        with self._lock:
+            self._taken[owner] -= 1
+            if not self._taken[owner]:
+                del self._taken[owner]
+        self.freed.set()
+
+
 class Deliverer:
     """Threads that take turns at looking: one waits for the next webhook while the others deliver theirs."""
 
-    def __init__(self, store: JobStore, outbox: Outbox, post: Post, *, threads: int = THREADS) -> None:
+    def __init__(
+        self, store: JobStore, outbox: Outbox, post: Post, *, threads: int = THREADS, share: int = SHARE
+    ) -> None:
         self._store = store
         self._outbox = outbox
         self._post = post
         self._threads = threads
+        self._shares = Shares(share)
         self._looking = threading.Lock()
         self._stop = threading.Event()
 
@@ -79,6 +110,7 @@ class Deliverer:
 
     def close(self) -> None:
         self._stop.set()
+        self._shares.freed.set()
 
     def deliver_next(self) -> bool:
         """Delivers the webhook that has been due longest; False when none is due."""
@@ -93,17 +125,20 @@ class Deliverer:
                 delivery = self._next()
             if delivery is not None:
                 self._deliver_safely(delivery)
+                self._shares.give_back(delivery.owner)
 
     def _next(self) -> Delivery | None:
         while not self._stop.is_set():
+            self._shares.freed.clear()
             try:
-                delivery = self._outbox.claim()
+                delivery = self._outbox.claim(busy=self._shares.used_up())
             except RedisError as error:
                 log.warning("webhooks wait: Redis does not answer: %s", error)
                 delivery = None
             if delivery is not None:
+                self._shares.take(delivery.owner)
                 return delivery
-            self._stop.wait(LOOK_EVERY_S)
+            self._shares.freed.wait(LOOK_EVERY_S)
         return None
 
     def _deliver_safely(self, delivery: Delivery) -> None:

@@ -72,7 +72,10 @@ _PROBLEMS: dict[str, Problem] = {
         422, "bad_parameters", "size_mm: Input should be greater than 0",
         errors=[FieldError("size_mm", "Input should be greater than 0")],
     ),
-    "429": Problem(429, "rate_limited", "the limit is 600 per 1 minute (RATE_LIMIT)", retryable=True),
+    "429": Problem(
+        429, "rate_limited",
+        "the limit is 600 per 1 minute (RATE_LIMIT); come again in as many seconds as Retry-After says", retryable=True,
+    ),
     "502": Problem(502, "generation_failed", "the mesh could not be written in this format"),
     "503": Problem(503, "queue_full", "10000 works wait already (QUEUE_LIMIT)", retryable=True),
 }  # fmt: skip

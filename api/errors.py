@@ -143,7 +143,8 @@ def _http(error: HTTPException) -> Response:
     if error.response is not None:
         return error.response  # type: ignore[return-value]
     if isinstance(error, TooManyRequests):
-        return Problem(429, "rate_limited", f"the limit is {error.description} (RATE_LIMIT)", retryable=True).response()
+        detail = f"the limit is {error.description} (RATE_LIMIT); come again in as many seconds as Retry-After says"
+        return Problem(429, "rate_limited", detail, retryable=True).response()
     code = (error.name or "error").lower().replace(" ", "_")
     response = Problem(error.code or 500, code, error.description or error.name).response()
     if isinstance(error, MethodNotAllowed) and error.valid_methods:

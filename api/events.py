@@ -12,18 +12,16 @@ from flask_openapi import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
 from api.auth import caller
-from api.errors import unavailable
 from api.fleet_pulse import FleetLook, FleetPulse
 from api.jobs import known
+from api.places import Place, full, gate, keep_places
 from api.problems import problems
 from api.schemas import JobId, JobPath
 from api.services import Services, services
-from api.streams import Gate, JobLook, Place, event, follow, watched
+from api.streams import JobLook, event, follow, watched
 
 events = APIBlueprint("events", __name__, abp_tags=[Tag(name="events")], abp_responses=problems(404, 422, 503))
 
-# Of a process's threads, those that streams may hold; the rest answers everything else.
-_SHARE_OF_THREADS = 7 / 8
 _ADMINS_ONLY = frozenset({"cache"})
 _FIGURES = (
     "hits", "misses", "evictions", "current_items", "current_memory_mb", "max_items", "max_memory_mb",
@@ -38,7 +36,7 @@ class FleetQuery(BaseModel):
 @events.record
 def _open(state: BlueprintSetupState) -> None:
     house: Services = state.app.extensions["orfeas"]
-    state.app.extensions["orfeas-gate"] = Gate(int(house.settings.api_threads * _SHARE_OF_THREADS))
+    keep_places(state.app, house.settings)
     state.app.extensions["orfeas-pulse"] = FleetPulse(lambda: fleet_now(house))
 
 
@@ -75,11 +73,11 @@ def stream_fleet(query: FleetQuery) -> Response:
 
 
 def streamed(body: Iterator[str]) -> Response:
-    """Raises: Problem 503 when this process holds as many streams as it may."""
-    gate: Gate = current_app.extensions["orfeas-gate"]
-    if not gate.enter():
-        raise unavailable("streams_full", f"{gate.limit} event streams are open already (API_THREADS); poll instead")
-    response = Response(Place(gate, body), mimetype="text/event-stream")
+    """Raises: Problem 503 when this process holds as many streams as it may, or as this caller may have."""
+    behind, owner = gate(), caller().owner
+    if not behind.enter(owner):
+        raise full()
+    response = Response(Place(behind, owner, body), mimetype="text/event-stream")
     # Nginx would hold events back until its buffer is full.
     response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     return response

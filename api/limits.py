@@ -1,13 +1,16 @@
-"""How often one caller may ask: counted in Redis for all processes, in memory while Redis is away."""
+"""How often one caller may ask: counted in Redis for all processes and routes, in memory while Redis is away."""
 
 from __future__ import annotations
 
-from flask import Flask, g, request
+from flask import Flask, current_app, g, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
 from api.auth import PUBLIC_BLUEPRINTS
+from api.errors import Problem
 from settings import Settings
+
+_NAME = "orfeas-limiter"
 
 _HEADERS = {
     "RATELIMIT_HEADER_LIMIT": "RateLimit-Limit",
@@ -24,8 +27,8 @@ def limit_rates(app: Flask, settings: Settings) -> None:
     limiter = Limiter(
         _who,
         app=app,
-        default_limits=[settings.effective_rate_limit],
-        default_limits_exempt_when=_is_public,
+        application_limits=[settings.effective_rate_limit],  # one budget, not one for each route
+        application_limits_exempt_when=_is_public,
         headers_enabled=True,
         storage_uri=settings.broker_url,
         storage_options={"socket_connect_timeout": 0.2, "socket_timeout": 0.2, "retry": None},
@@ -33,7 +36,24 @@ def limit_rates(app: Flask, settings: Settings) -> None:
         in_memory_fallback_enabled=True,
         strategy="moving-window",
     )
-    app.extensions["orfeas-limiter"] = limiter
+    app.extensions[_NAME] = limiter
+
+
+def charge_pictures(count: int) -> None:
+    """Counts each picture of a call as a request; the call itself was the first of them.
+
+    Raises: Problem: 429; nothing was counted, and nothing must be taken.
+    """
+    limiter: Limiter | None = current_app.extensions.get(_NAME)
+    budget = limiter.current_limit if limiter else None
+    if limiter is None or budget is None or count <= 1:
+        return
+    if limiter.limiter.hit(budget.limit, *budget.request_args, cost=count - 1):
+        return
+    most, left = budget.limit.amount, budget.remaining + 1
+    advice = f"send at most {most} in one call" if count > most else f"{left} are left: send fewer, or come again later"
+    detail = f"each of the {count} pictures counts, and the limit is {budget.limit} (RATE_LIMIT); {advice}"
+    raise Problem(429, "rate_limited", detail, retryable=count <= most, retry_after_s=budget.limit.get_expiry())
 
 
 def _who() -> str:

@@ -1,4 +1,4 @@
-"""Event streams as the WHATWG HTML standard §9.2 has them: what is written when, and how many may be open at once.
+"""Event streams as the WHATWG HTML standard §9.2 has them: what is written when.
 
 It knows no routes. A stream that can no longer read the state ends; the caller comes back and resumes.
 """
@@ -24,51 +24,6 @@ LOOK_AGAIN_S = 5.0  # for a change whose event was lost
 RECONNECT_MS = 2000
 
 Look = Callable[[], Iterator[str]]
-
-
-class Gate:
-    """Counts the open streams of this process, each of which holds a thread, and lets no more in than `limit`."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._open = 0
-        self._lock = threading.Lock()
-
-    @property
-    def open(self) -> int:
-        return self._open
-
-    def enter(self) -> bool:
-        with self._lock:
-            if self._open >= self.limit:
-                return False
-            self._open += 1
-            return True
-
-    def leave(self) -> None:
-        with self._lock:
-            self._open -= 1
-
-
-class Place:
-    """One stream's place behind the gate and its body; closing it gives the place back, also when it never began."""
-
-    def __init__(self, gate: Gate, body: Iterator[str]) -> None:
-        self._gate = gate
-        self._body = body
-        self._left = False
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        return next(self._body)
-
-    def close(self) -> None:
-        self._body.close()  # type: ignore[attr-defined]  # a generator's
-        if not self._left:
-            self._left = True
-            self._gate.leave()
 
 
 class JobLook:

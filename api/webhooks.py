@@ -14,6 +14,7 @@ from api.errors import Problem
 from api.jobs import known
 from api.ordering import checked_webhook
 from api.outbound import Outbound
+from api.places import full, place
 from api.problems import problems
 from api.schemas import (
     JobBody,
@@ -49,7 +50,11 @@ def send_test(body: WebhookTestForm) -> dict[str, Any]:
     url = checked_webhook(body.url, field="url")
     message_id = new_message_id()
     post = Post(Outbound.of(settings), Signer(settings.webhook_secret))
-    tried = post(url, message_id, _invented().model_dump_json().encode(), owner=caller().owner).tried
+    owner = caller().owner
+    with place(owner) as there_is_one:  # the receiver may take its time
+        if not there_is_one:
+            raise full()
+        tried = post(url, message_id, _invented().model_dump_json().encode(), owner=owner).tried
     return WebhookTestBody(**_told(tried), webhook_id=message_id).model_dump(mode="json")
 
 
@@ -78,7 +83,7 @@ def _outbox(house: Services) -> Outbox:
 
 
 def _log(house: Services, job: Job) -> dict[str, Any]:
-    found = _outbox(house).log(job.id)
+    found = _outbox(house).log(job.id, job.owner)
     return WebhookLogBody(
         url=job.webhook_url,
         status=found.status if job.webhook_url else None,

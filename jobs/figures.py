@@ -53,15 +53,18 @@ def read_figures(store: JobStore) -> Figures:
     pipeline = redis.pipeline(transaction=False)
     pipeline.hgetall(f"{prefix}:counters")
     pipeline.hkeys(f"{prefix}:pace")
-    pipeline.zcard(f"{prefix}:webhooks")
+    pipeline.smembers(f"{prefix}:owners")
     pipeline.info("memory")
     pipeline.info("persistence")
     for queue in QUEUES:
         pipeline.zcard(f"{prefix}:queued:{queue}")
-    counters, generators, pending, memory, persistence, *depths = pipeline.execute()
+    counters, generators, owners, memory, persistence, *depths = pipeline.execute()
+    for owner in owners:
+        pipeline.zcard(f"{prefix}:webhooks:{owner}")
     for what in (*(f"wait:{queue}" for queue in QUEUES), *(f"generate:{name}" for name in generators)):
         pipeline.hgetall(f"{prefix}:seconds:{what}")
-    durations = [_durations(fields) for fields in pipeline.execute()]
+    answers = pipeline.execute()
+    pending, durations = sum(answers[: len(owners)]), [_durations(fields) for fields in answers[len(owners) :]]
     return Figures(
         counters={name: int(count) for name, count in counters.items()},
         depths=dict(zip(QUEUES, depths, strict=True)),

@@ -21,7 +21,7 @@ from PIL import (  # the plug-ins by name: Pillow would otherwise load all of th
 )
 
 from jobs.errors import BadImage, ImageTooLarge, JobError
-from jobs.picture_bounds import BoundedReader, check_jpeg, check_tiff
+from jobs.picture_bounds import BoundedReader, TooManyParts, check_decoders, check_jpeg, check_tiff
 
 _TAKEN = (
     PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile, WebPImagePlugin.WebPImageFile,
@@ -82,12 +82,15 @@ def _opened(data: bytes, max_megapixels: float) -> tuple[Image.Image, BoundedRea
             animated = getattr(image, "is_animated", False) and image.format != "MPO"
             if image.format in ("JPEG", "MPO"):
                 check_jpeg(data)
+            check_decoders(image.tile, len(data))
     except UnidentifiedImageError:
         raise BadImage(f"not a picture that can be read; formats taken: {', '.join(PICTURE_FORMATS)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageTooLarge(f"the picture claims far over {max_megapixels:g} megapixels (MAX_IMAGE_MP)") from None
     except JobError:
         raise
+    except TooManyParts as error:
+        raise BadImage(f"the picture is not taken: {error}") from None
     except Exception as error:  # parsers raise whatever they trip over; for the caller it is one thing
         raise _broken(error) from None
     if animated:

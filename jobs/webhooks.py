@@ -7,6 +7,7 @@ It sends nothing and knows no HTTP.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -24,6 +25,7 @@ class Delivery:
     job_id: str
     attempt: int
     token: str
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +63,19 @@ class Outbox:
         self._max_attempts = max_attempts
         self._lease_s = lease_s
 
-    def claim(self) -> Delivery | None:
-        """The webhook that has been due longest, for this caller alone until the lease ends; None when none is due."""
+    def claim(self, *, busy: Collection[str] = ()) -> Delivery | None:
+        """The webhook that has been due longest, for this caller alone until the lease ends; None when none is due.
+
+        Those of the owners in `busy` are left to later.
+        """
         answer = self._store.run(
             "claim_webhook",
             lease_ms=int(self._lease_s * 1000),
             max_attempts=self._max_attempts,
             far_ms=int(2 * DAY_S * 1000),
+            busy=list(busy),
         )
-        return Delivery(answer[0], int(answer[1]), answer[2]) if answer else None
+        return Delivery(answer[0], int(answer[1]), answer[2], answer[3]) if answer else None
 
     def settle(
         self, delivery: Delivery, tried: Try, *, again_s: float | None
@@ -79,8 +85,8 @@ class Outbox:
         arguments: dict[str, Any] = {"again_ms": int((again_s or 0) * 1000)} if left else {}
         status: Literal["delivered", "pending", "failed", "stale"] = self._store.run(
             "settle_webhook",
-            id=delivery.job_id, token=delivery.token, attempt=delivery.attempt, delivered=tried.delivered,
-            tried=_encoded(tried), **arguments,
+            id=delivery.job_id, owner=delivery.owner, token=delivery.token, attempt=delivery.attempt,
+            delivered=tried.delivered, tried=_encoded(tried), **arguments,
         )  # fmt: skip
         return status
 
@@ -89,11 +95,11 @@ class Outbox:
         status: Literal["pending", "none", "early"] = self._store.run("resend_webhook", id=job_id)
         return status
 
-    def log(self, job_id: str) -> DeliveryLog:
-        """What was tried for this job; an empty log before its end."""
+    def log(self, job_id: str, owner: str) -> DeliveryLog:
+        """What was tried for this job of this owner; an empty log before its end."""
         pipeline = self._store.redis.pipeline(transaction=False)
         pipeline.hgetall(f"{self._store.prefix}:webhook:{job_id}")
-        pipeline.zscore(f"{self._store.prefix}:webhooks", job_id)
+        pipeline.zscore(f"{self._store.prefix}:webhooks:{owner}", job_id)
         fields, due_ms = pipeline.execute()
         attempts = int(fields.get("attempts", 0))
         status: WebhookStatus = fields.get("status", "pending")

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import redis
@@ -47,11 +47,12 @@ def server_binary() -> str:
 class RedisServer:
     """One server process. `persist` keeps every write in an append-only file, so that `restart` finds it again."""
 
-    def __init__(self, *, persist: bool = False, **options: str) -> None:
+    def __init__(self, *, persist: bool = False, environment: Mapping[str, str] | None = None, **options: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="redis-test-"))
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         keep = {"appendonly": "yes", "appendfsync": "always"} if persist else {"appendonly": "no"}
+        self._environment = {**os.environ, **(environment or {})}
         self._options = {"maxmemory-policy": "noeviction", "save": "", **keep, **options}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -69,7 +70,7 @@ class RedisServer:
         for name, value in self._options.items():
             command += [f"--{name}", value]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._environment)
         wait_until(self._answers, START_LIMIT_S, f"an answer to PING; the log is {self.folder / 'log'}")
         return self
 

@@ -166,3 +166,35 @@ def test_our_client_reads_what_the_service_answers(house: House) -> None:
         server.shutdown()
     assert isinstance(taken, Job) and taken.label == "mine" and taken.status == "queued"
     assert isinstance(refused, Refusal) and refused.index == 1 and refused.problem["code"] == "bad_image"
+
+
+def test_each_picture_counts_for_the_rate_limit(text_redis: Redis, redis_url: str, tmp_path: Path) -> None:
+    house = House(text_redis, redis_url, tmp_path, api_keys=("ada",), rate_limit="5/minute").open()
+    ada = {"Authorization": "Bearer ada"}
+    taken = submit(house, pictures(), headers=ada)
+    assert taken.status_code == 202 and taken.headers["RateLimit-Remaining"] == "2"
+    refused = submit(house, pictures(), headers=ada)
+    assert refused.status_code == 429 and refused.json["code"] == "rate_limited" and refused.json["retryable"] is True
+    assert "2 are left" in refused.json["detail"] and "RATE_LIMIT" in refused.json["detail"]
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert house.store.redis.hget("{orfeas}:counters", "submitted") == "3", "none of the second three was taken"
+    assert submit(house, pictures()[:1], headers=ada).status_code == 202, "the refused call itself was one request"
+    house.close()
+
+
+def test_more_pictures_than_a_caller_may_ever_send_at_once_are_refused_with_their_number(
+    text_redis: Redis, redis_url: str, tmp_path: Path
+) -> None:
+    house = House(text_redis, redis_url, tmp_path, api_keys=("ada",), rate_limit="2/minute").open()
+    refused = submit(house, pictures(), headers={"Authorization": "Bearer ada"})
+    assert refused.status_code == 429 and refused.json["retryable"] is False
+    assert "at most 2 in one call" in refused.json["detail"]
+    house.close()
+
+
+def test_all_routes_share_one_budget(text_redis: Redis, redis_url: str, tmp_path: Path) -> None:
+    house = House(text_redis, redis_url, tmp_path, api_keys=("ada",), rate_limit="3/minute").open()
+    paths = ("/api/jobs", "/api/generators", f"/api/jobs/{'0' * 32}", "/api/generators")
+    codes = [house.http.get(path, headers={"Authorization": "Bearer ada"}).status_code for path in paths]
+    assert codes == [200, 200, 404, 429]
+    house.close()

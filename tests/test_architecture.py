@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "api": {"jobs", "cache", "settings", "version", "logs"},
     "client": {"settings", "deploy", "version"},
 }
-OURS = {*ROOMS, "settings", "version", "logs", "tests"}
+OURS = {*ROOMS, "settings", "version", "logs", "patience", "tests"}
 
 
 def sources(room: str) -> list[Path]:
@@ -34,6 +34,13 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             yield node.module
+
+
+def test_gunicorns_first_process_loads_nothing_of_the_api() -> None:
+    """What it has loaded all others share, also after SIGHUP; and metrics must not begin before their folder is set."""
+    code = "import patience, sys; print({'api', 'jobs', 'flask', 'prometheus_client'} & sys.modules.keys())"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize("room", MAY_IMPORT)

@@ -15,7 +15,8 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from api.fleet_pulse import FleetPulse
-from api.streams import Gate, follow
+from api.places import Gate
+from api.streams import follow
 from client.events import EventParser, ServerEvent
 from tests.house import House, picture
 from tests.servers import RedisServer, wait_until

@@ -24,7 +24,7 @@ from tests.servers import RedisServer, wait_until
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER_SECRET = "whsec_" + "A" * 32
-DUE = "{orfeas}:webhooks"
+DUE = "{orfeas}:webhooks:local"
 
 
 @pytest.fixture

@@ -16,6 +16,10 @@ from jobs.errors import BadImage, JobError
 from jobs.pictures import open_picture
 
 _MAX_PROFILE_BYTES = 4 << 20
+_MAX_EXIF_BYTES = 1 << 20
+# Of any number of steps (ICC.1:2022 §10.16), each worked through for every colour of a table: minutes. Cameras and
+# programs write profiles of a few tables and curves.
+_ENDLESS_ELEMENTS = b"mpet"
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _PROFILE_SPACE = {"CMYK": "CMYK", "RGB": "RGB", "RGBA": "RGB", "LAB": "Lab"}
 _UPRIGHT = {
@@ -111,7 +115,7 @@ def _embedded_profile(image: Image.Image) -> ImageCms.ImageCmsProfile | None:
     if image.mode == "LAB":
         return ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
     blob = image.info.get("icc_profile")
-    if not isinstance(blob, bytes) or not 0 < len(blob) <= _MAX_PROFILE_BYTES:
+    if not isinstance(blob, bytes) or not 0 < len(blob) <= _MAX_PROFILE_BYTES or _ENDLESS_ELEMENTS in blob:
         return None
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(blob))
@@ -138,6 +142,8 @@ def _is_named_srgb(profile: bytes) -> bool:
 
 
 def _orientation(image: Image.Image) -> int:
+    if len(image.info.get("exif", b"")) > _MAX_EXIF_BYTES:
+        return 1  # a tag of millions of numbers
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # a broken EXIF block is no reason to refuse a picture that decodes

@@ -69,7 +69,7 @@ def _workers(settings: Settings) -> list[Program]:
 
 def _api(settings: Settings) -> Program:
     command = _python(
-        "gunicorn", "-k", "gthread", "-w", str(settings.api_processes), "--threads", str(settings.api_threads),
+        "gunicorn", "-w", str(settings.api_processes), "--threads", str(settings.api_threads),
         "--bind", _address(settings.bind_host, settings.port), "--graceful-timeout", str(GUNICORN_GRACE_S),
         "--no-control-socket", "api.wsgi:app",
     )  # fmt: skip

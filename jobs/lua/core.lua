@@ -17,7 +17,8 @@
 --   P:owners             set     owners that have an index of jobs
 --   P:idem:<name>        hash    an idempotency key's body and job
 --   P:changes            stream  ids of jobs and keys of works that changed
---   P:webhooks           zset    ended jobs whose webhook is to be delivered, by due time in ms
+--   P:webhooks:<owner>   zset    ended jobs whose webhook is to be delivered, by due time in ms; apart, so that none waits
+--                                behind another's
 --   P:webhook:<id>       hash    what became of a job's webhook so far
 --   P:seconds:<what>     hash    histogram: durations per upper bound, and their sum
 --   P:counters, P:pace   hash    totals; smoothed seconds per generator
@@ -135,7 +136,9 @@ local function finish_job(id, status, more, retention_s)
   redis.call('EXPIRE', name, retention_s)
   redis.call('HINCRBY', P .. ':counters', status, 1)
   count_end(name, status, more)
-  if get(name, 'webhook_url') ~= '' then redis.call('ZADD', P .. ':webhooks', NOW_S, id) end
+  if get(name, 'webhook_url') ~= '' then
+    redis.call('ZADD', P .. ':webhooks:' .. get(name, 'owner'), NOW_S, id)
+  end
   announce(id)
   return true
 end

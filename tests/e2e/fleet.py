@@ -10,7 +10,7 @@ import hashlib
 import io
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,16 @@ QUICK = {"heartbeat_s": 0.5, "heartbeat_timeout_s": 4.0, "job_time_limit_s": 120
 
 
 class Fleet:
-    """Starts nothing by itself but Redis; `with` ends everything at its end, also what is frozen."""
+    """Starts nothing by itself but Redis; `with` ends everything at its end, also what is frozen.
 
-    def __init__(self, folder: Path, redis: RedisServer | None = None, **settings: Any) -> None:
+    `through` is a command that runs a program in a way of its own.
+    """
+
+    def __init__(
+        self, folder: Path, redis: RedisServer | None = None, *, through: Sequence[str] = (), **settings: Any
+    ) -> None:
         self.redis = redis or RedisServer(persist=True)
+        self._through = through
         self.lab = folder / "lab"
         self.settings = Settings(**{
             "data_dir": folder / "data", "redis_url": self.redis.url, "port": free_port(), "flower_port": free_port(),
@@ -78,7 +84,7 @@ class Fleet:
         program: Program = self._programs[name]
         program = replace(program, environment={**self._environment, **program.environment, **environment})
         log = self.settings.data_dir / f"{name}.log"
-        self.running[name] = Running(name, program.command, program.environment, log)
+        self.running[name] = Running(name, (*self._through, *program.command), program.environment, log)
         return self.running[name]
 
     def wait_for(self, name: str) -> None:
@@ -162,7 +168,7 @@ class Fleet:
     def runner_of(self, name: str) -> Running:
         """The worker on which the run began last."""
         notes = [note.split() for note in (self.lab / "runs").read_text().splitlines()]
-        return self.whose(int(next(pid for which, _what, pid in reversed(notes) if which == name)))
+        return self.whose(int(next(note[2] for note in reversed(notes) if note[0] == name)))
 
     def wait_until_begun(self, name: str, limit_s: float = 30.0) -> None:
         wait_until(lambda: self.runs(name)["begun"], limit_s, f"{name} to begin")

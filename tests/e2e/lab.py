@@ -1,8 +1,8 @@
 """A generator that goes wrong on order: slow, deaf, deadly, out of memory; workers load it as an installed plug-in.
 
-Every run is noted in `$ORFEAS_LAB/runs`, so that a test can tell how often something was begun and finished. With
-`pause_at` the first worker that comes to that stage writes `<name>.<stage>` with its process id and waits for a signal
-from the test, usually its last; the next worker passes.
+Every run is noted in `$ORFEAS_LAB/runs` with the process and its wall clock, so that a test can tell how often
+something was begun and finished. With `pause_at` the first worker that comes to that stage writes `<name>.<stage>` with
+its process id and waits for a signal from the test, usually its last; the next worker passes.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Lab:
 
     def _note(self, what: str) -> None:
         with (self.folder / "runs").open("a") as runs:
-            runs.write(f"{self._params.name} {what} {os.getpid()}\n")
+            runs.write(f"{self._params.name} {what} {os.getpid()} {time.time():.0f}\n")
 
 
 def _gate(owner: Any, name: str, pause: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -19,11 +20,13 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 def test_an_input_that_kills_every_worker_fails_as_poison_while_others_flow(fleet: Fleet) -> None:
+    begun = time.monotonic()
     poison = fleet.submit("poison", goes="deadly")
     others = [fleet.submit(f"beside-{number}", seconds=0.2) for number in range(5)]
     for job_id in others:
         fleet.succeeded(job_id)
     job = fleet.ended(poison)
+    print(f"measured: poison failed {time.monotonic() - begun:.1f} s after it was sent, with three workers' deaths")
     assert (job["status"], job["attempts"]) == ("failed", 3)
     assert (job["error"]["code"], job["error"]["retryable"]) == ("poison", False)
     assert "MAX_ATTEMPTS" in job["error"]["message"]
@@ -36,8 +39,11 @@ def test_an_input_that_kills_every_worker_fails_as_poison_while_others_flow(flee
 
 
 def test_a_hung_model_is_ended_by_the_limit_and_its_worker_is_usable_again(fleet: Fleet) -> None:
-    hung = fleet.submit("hung", goes="hung")
+    hung, begun = fleet.submit("hung", goes="hung"), time.monotonic()
     job = fleet.ended(hung, limit_s=fleet.settings.job_time_limit_s + 10)
+    print(
+        f"measured: hung, limit of {fleet.settings.job_time_limit_s:g} s: ended after {time.monotonic() - begun:.1f} s"
+    )
     assert (job["status"], job["error"]["code"], job["attempts"]) == ("failed", "timeout", 1)
     assert "JOB_TIME_LIMIT_S" in job["error"]["message"]
     wait_until(lambda: fleet.process_of("generate1") and fleet.process_of("generate2"), 30, "both workers to be back")
@@ -48,18 +54,21 @@ def test_a_hung_model_is_ended_by_the_limit_and_its_worker_is_usable_again(fleet
 
 def test_native_code_that_stands_still_costs_nobody_their_worker_for_long(fleet: Fleet) -> None:
     """No thread of such a process runs any more: no heartbeat, no time limit, no signal handler."""
-    stuck = fleet.submit("stuck", goes="frozen")
+    stuck, begun = fleet.submit("stuck", goes="frozen"), time.monotonic()
     job = fleet.ended(stuck, limit_s=90)
     assert (job["status"], job["error"]["code"], job["attempts"]) == ("failed", "poison", 3)
     pids = {line.split()[2] for line in (fleet.lab / "runs").read_text().splitlines() if line.startswith("stuck ")}
     wait_until(lambda: not any(psutil.pid_exists(int(pid)) for pid in pids), 40, "the stuck processes to be ended")
+    print(f"measured: stands still: three processes were ended within {time.monotonic() - begun:.1f} s")
     wait_until(lambda: fleet.process_of("generate1") and fleet.process_of("generate2"), 30, "both workers to be back")
     for number in range(4):
         fleet.succeeded(fleet.submit(f"after-stuck-{number}"))
 
 
 def test_out_of_memory_is_tried_again_and_says_so(fleet: Fleet) -> None:
+    begun = time.monotonic()
     job = fleet.ended(fleet.submit("greedy", goes="out_of_memory"))
+    print(f"measured: out of memory three times: failed after {time.monotonic() - begun:.1f} s")
     assert (job["status"], job["attempts"]) == ("failed", 3)
     assert (job["error"]["code"], job["error"]["retryable"]) == ("out_of_memory", True)
     assert fleet.runs("greedy") == {"begun": 3}

@@ -13,6 +13,7 @@ from tests.e2e.fleet import Fleet, ended
 from tests.servers import RedisServer, wait_until
 
 ANSWER_S = 1.0  # a caller hears 503 within this, whatever Redis does
+HANGS_S = 30.0
 RECOVER_S = 15.0  # once Redis is back, a new job runs within this
 
 
@@ -26,13 +27,16 @@ def assert_refuses_quickly(fleet: Fleet, *, also_reads: bool = True) -> None:
     calls = [lambda: fleet.post("refused")]
     if also_reads:
         calls += [lambda: fleet.http.get("/api/jobs/" + "0" * 32), lambda: fleet.http.get("/ready")]
+    longest_s = 0.0
     for call in calls * 2:
         begun = time.monotonic()
         answer = call()
-        assert time.monotonic() - begun < ANSWER_S
+        longest_s = max(longest_s, time.monotonic() - begun)
+        assert longest_s < ANSWER_S
         assert answer.status_code == 503, answer.text
         assert int(answer.headers["Retry-After"]) > 0
         assert answer.json()["retryable"] is True
+    print(f"measured: 503 within {longest_s:.2f} s")
 
 
 def assert_recovers(fleet: Fleet, name: str) -> None:
@@ -76,9 +80,8 @@ def test_a_redis_that_hangs_is_answered_for_and_waited_out(fleet: Fleet) -> None
     try:
         assert_refuses_quickly(fleet)
         frozen_at = time.monotonic()
-        # Longer than HEARTBEAT_TIMEOUT_S: nobody could beat, yet nobody is buried for it.
-        silence_s = fleet.settings.heartbeat_timeout_s + 3
-        wait_until(lambda: time.monotonic() - frozen_at > silence_s, silence_s + 5)
+        # Far longer than HEARTBEAT_TIMEOUT_S: nobody could beat, yet nobody is buried for it.
+        wait_until(lambda: time.monotonic() - frozen_at > HANGS_S, HANGS_S + 5)
     finally:
         fleet.redis.thaw()
     fleet.let_go("hung-running")
@@ -96,7 +99,9 @@ def test_a_result_made_while_redis_is_away_is_not_made_again(fleet: Fleet) -> No
     log = fleet.running["generate1"].log, fleet.running["generate2"].log
     wait_until(lambda: any("Redis failed in the middle" in one.read_text() for one in log), 20, "the worker to give up")
     fleet.redis.start()
+    back_at = time.monotonic()
     assert fleet.succeeded(job_id)["cache"] in ("HIT-L1", "HIT-L2", "HIT-ARCHIVE")
+    print(f"measured: away at the end: the job was done {time.monotonic() - back_at:.1f} s after Redis came back")
     assert fleet.runs("away") == {"begun": 1, "finished": 1}
 
 
@@ -168,8 +173,10 @@ def test_everything_may_be_started_before_redis(tmp_path_factory: pytest.TempPat
         assert_refuses_quickly(fleet)
         wait_until(lambda: "Trying again" in fleet.running["generate1"].tail(), 30, "the worker to wait and say so")
         fleet.redis.start()
+        started_at = time.monotonic()
         wait_until(fleet.ready, RECOVER_S, "the API to be ready")
         fleet.succeeded(fleet.submit("early"), RECOVER_S)
+        print(f"measured: there at last: a job was accepted and done {time.monotonic() - started_at:.1f} s later")
     except BaseException:
         fleet.show_logs()
         raise

@@ -1,6 +1,6 @@
 """Schemathesis against the served document: every operation, boundary values, random bodies, chains of links.
 
-python -m tests.security.fuzz_contract 150    # random, about 5000 cases and more
+python -m tests.security.fuzz_contract 150 5000    # random, of as many examples, and at least so many cases in all
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def try_contract(served: Served, folder: Path, *options: str) -> Verdict:
     return Verdict(int(told[1]) if told else 0, ran.stdout + ran.stderr if ran.returncode else "")
 
 
-def main(max_examples: str) -> int:
+def main(max_examples: str, least_cases: str = "1") -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         RedisServer() as redis,
@@ -59,7 +59,7 @@ def main(max_examples: str) -> int:
     ):
         verdict = try_contract(served, Path(folder), "--max-examples", max_examples)
     print(verdict.failures or f"{verdict.cases} cases, no answer outside the contract")
-    return 1 if verdict.failures else 0
+    return 1 if verdict.failures or verdict.cases < int(least_cases) else 0
 
 
 if __name__ == "__main__":

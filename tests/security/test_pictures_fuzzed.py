@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,13 +18,11 @@ from jobs.pictures import PICTURE_FORMATS, check_picture
 from tests.house import House
 from tests.security.fuzz_pictures import try_pictures
 from tests.security.mutations import SIGNATURE, chunk, encoded, rle_bmp, seeds, spoiled
-from tests.security.peak import forget_peak, peak_mb
+from tests.security.peak import SOON_S, bounded
 from worker.images import decode
 
 CASES = 500
 SENT = 150
-SOON_S = 1.0  # the parsers' own limits come after a tenth of it on an idle machine
-MUCH_MEMORY_MB = 64
 
 
 def test_five_hundred_spoiled_pictures_do_no_harm() -> None:
@@ -155,19 +152,3 @@ def test_a_colour_profile_does_not_choose_how_much_memory_is_taken() -> None:
     data = encoded("JPEG", icc_profile=bytes(profile))
     with bounded():
         decode(data, max_megapixels=1)
-
-
-class bounded:  # noqa: N801  # reads as a keyword
-    """Fails when the block takes longer than `s`, or much more memory than there was before."""
-
-    def __init__(self, s: float = SOON_S) -> None:
-        self._s = s
-
-    def __enter__(self) -> None:
-        forget_peak()
-        self._began, self._before_mb = time.process_time(), peak_mb()
-
-    def __exit__(self, *_: object) -> None:
-        took_s, grown_mb = time.process_time() - self._began, peak_mb() - self._before_mb
-        assert took_s < self._s, f"{took_s:.2f} s of processor"
-        assert grown_mb < MUCH_MEMORY_MB, f"{grown_mb:.0f} MB"
