@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from cache import CacheAgent, LRUCache, RedisCache, TieredCache
 from jobs.webhooks import Outbox, Try
 from tests.e2e.fleet import Fleet
 from tests.faults.clocks import SEEN_S, Clock
 from tests.house import House, picture
+from tests.security.peak import bounded
 from tests.servers import RedisServer, wait_until
 
 HOUR_S = 3600
@@ -132,6 +134,22 @@ def test_a_webhook_that_was_due_before_the_clock_jumped_back_waits_no_hour(
     clock.jump(-2 * HOUR_S)
     wait_until(outbox.claim, what="the second try, which was due an hour from now")
     house.close()
+
+
+def test_a_redis_that_lost_everything_costs_its_processes_no_time_and_no_memory(
+    clock: Clock, own_redis: Callable[..., RedisServer]
+) -> None:
+    """Its version counts on from its clock: a minute later it is sixty million ahead."""
+    server = own_redis(environment=clock.environment)
+    shared = RedisCache(server.url)
+    agent = CacheAgent(TieredCache(LRUCache(), shared, None), shared, "worker")
+    wait_until(agent.beat)
+    clock.jump(60)
+    wait_until(lambda: server.client().time()[0] > time.time() + 30)
+    server.client().flushall()
+    with bounded():
+        wait_until(agent.beat)
+    agent.close()
 
 
 def alive(fleet: Fleet) -> set[tuple[str, int]]:
