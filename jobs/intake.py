@@ -21,7 +21,8 @@ from jobs.parameters import fill
 from jobs.pictures import check_picture
 from jobs.requests import GenerationRequest, RenditionOptions
 from jobs.states import served_from
-from jobs.store import JobStore, Outcome, Submission
+from jobs.store import JobStore, Outcome
+from jobs.submission import Submission
 
 log = logging.getLogger(__name__)
 

@@ -7,19 +7,16 @@ generations. It sends no messages: what is due to be sent is asked of it (`due`)
 from __future__ import annotations
 
 import json
-import secrets
-import time
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from jobs.errors import JobError
-from jobs.estimates import pace_name
-from jobs.records import PRIORITIES, QUEUES, Job, Queue, Work, job_from, pairs, work_from
-from jobs.requests import GenerationRequest, PreviewOptions, RenditionOptions
+from jobs.records import QUEUES, Job, Queue, Work, job_from, pairs, work_from
+from jobs.requests import PreviewOptions, RenditionOptions
 from jobs.scripts import Scripts, TextRedis
 from jobs.states import Served
+from jobs.submission import Submission, rendition_fields, seconds_text
 
 PREFIX = "{orfeas}"
 SEND_AFTER_MS = 5_000  # the submitter sends at once; the watch only what stayed unsent this long
@@ -48,28 +45,6 @@ class StoreLimits:
     idempotency_s: int = 86400
 
 
-@dataclass(frozen=True)
-class Submission:
-    """One accepted request. `found` is what the caches already hold: the rendition, only its mesh, or nothing.
-
-    `saved_s` is what generating the mesh of a found rendition had cost; None when that is not known.
-    """
-
-    owner: str
-    generation: GenerationRequest
-    options: RenditionOptions
-    priority: str = "normal"
-    label: str | None = None
-    webhook_url: str | None = None
-    idempotency: tuple[str, str] | None = None  # name, digest of the body
-    anew: bool = False
-    request_id: str = ""
-    found: Literal["rendition", "mesh", "nothing"] = "nothing"
-    cache: Served | None = None
-    result: Mapping[str, Any] | None = None
-    saved_s: float | None = None
-
-
 class JobStore:
     """Jobs and the works behind them, in Redis.
 
@@ -90,29 +65,10 @@ class JobStore:
         Answers the outcome, the job's id (that of the first one on a repeat), and the key of the work whose message
         is to be sent now, or "".
         """
-        generation_key = submission.generation.key
-        rendition_key = submission.options.key(generation_key)
-        arguments: dict[str, object] = {
-            "found": submission.found,
-            "priority": PRIORITIES[submission.priority],
+        arguments: dict[str, object] = submission.arguments() | {
             "queue_limit": self.limits.queue_limit,
             "retention_s": self.limits.job_retention_s,
             "send_after_ms": SEND_AFTER_MS,
-            "job": _job_fields(submission, generation_key, rendition_key),
-            "rendition": {
-                "key": rendition_key,
-                "queue": "render",
-                "fields": _rendition_fields(submission.generation.generator, generation_key, submission.options)
-                | {"cache": submission.cache or "", "anew": str(int(submission.anew))}
-                | {"request_id": submission.request_id},
-            },
-            "generation": {
-                "key": generation_key,
-                "queue": "generate",
-                "fields": _generation_fields(submission.generation, generation_key, submission.anew)
-                | {"request_id": submission.request_id},
-            },
-            "result": json.dumps(submission.result or {}),
         }
         if submission.idempotency:
             name, digest = submission.idempotency
@@ -148,7 +104,7 @@ class JobStore:
 
     def order(self, generator: str, generation_key: str, options: RenditionOptions | PreviewOptions) -> bool:
         """Asks for a rendition without a job behind it; False when it is on its way already."""
-        fields = _rendition_fields(generator, generation_key, options)
+        fields = rendition_fields(generator, generation_key, options)
         key = options.key(generation_key)
         return bool(self.run("order", key=key, queue="render", fields=fields, send_after_ms=SEND_AFTER_MS))
 
@@ -190,7 +146,7 @@ class JobStore:
         """
         ended = self.run(
             "complete_rendition",
-            key=work.key, token=work.token, result=json.dumps(result), cache=served, cost_s=_seconds(cost_s),
+            key=work.key, token=work.token, result=json.dumps(result), cache=served, cost_s=seconds_text(cost_s),
             timings=json.dumps({**work.timings, **timings}), retention_s=self.limits.job_retention_s,
         )  # fmt: skip
         return None if ended == "stale" else ended
@@ -237,54 +193,3 @@ class JobStore:
         for queue in QUEUES:
             pipeline.zcard(f"{self.prefix}:queued:{queue}")
         return dict(zip(QUEUES, pipeline.execute(), strict=True))
-
-
-def new_job_id() -> str:
-    """32 hex digits that sort by time: 13 of microseconds, 19 of chance, so ids cannot be guessed."""
-    return f"{time.time_ns() // 1000:013x}{secrets.token_hex(10)[1:]}"
-
-
-def _job_fields(submission: Submission, generation_key: str, rendition_key: str) -> dict[str, str]:
-    request = {"params": submission.generation.params, "seed": submission.generation.seed}
-    return {
-        "id": new_job_id(),
-        "owner": submission.owner,
-        "generator": submission.generation.generator,
-        "generation": generation_key,
-        "rendition": rendition_key,
-        "request": json.dumps(request),
-        "options": submission.options.model_dump_json(),
-        "priority": str(PRIORITIES[submission.priority]),
-        "label": submission.label or "",
-        "webhook_url": submission.webhook_url or "",
-        "cache": submission.cache or "",
-        "saved_s": _seconds(submission.saved_s),
-    }
-
-
-def _seconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _generation_fields(request: GenerationRequest, key: str, anew: bool) -> dict[str, str]:
-    return {
-        "kind": "generation",
-        "generator": request.generator,
-        "task_id": str(uuid.uuid4()),
-        "request": request.model_dump_json(),
-        "generation": key,
-        "anew": str(int(anew)),
-        "pace": pace_name(request),
-    }
-
-
-def _rendition_fields(
-    generator: str, generation_key: str, options: RenditionOptions | PreviewOptions
-) -> dict[str, str]:
-    return {
-        "kind": "rendition",
-        "generator": generator,
-        "task_id": str(uuid.uuid4()),
-        "generation": generation_key,
-        "options": options.model_dump_json(),
-    }

@@ -7,7 +7,8 @@ from typing import Any
 from jobs.fleet import WorkerInfo
 from jobs.records import Work
 from jobs.requests import GenerationRequest, RenditionOptions
-from jobs.store import JobStore, Submission
+from jobs.store import JobStore
+from jobs.submission import Submission
 
 
 def a_request(picture: str = "a", **params: Any) -> GenerationRequest:

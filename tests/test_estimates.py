@@ -9,7 +9,8 @@ from jobs.estimates import Line, running_left_s, wait_s
 from jobs.fleet import Fleet
 from jobs.records import Work
 from jobs.requests import GenerationRequest, RenditionOptions
-from jobs.store import JobStore, Submission
+from jobs.store import JobStore
+from jobs.submission import Submission
 from tests.job_fleet import a_worker
 
 COARSE, FINE = {"resolution": 64}, {"resolution": 512}
