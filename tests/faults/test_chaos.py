@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.upkeep import forget_ended
 from tests.e2e.fleet import Fleet
 from tests.faults.chaos import WORKERS, Chaos, Load
 from tests.faults.memory import Memory
@@ -119,7 +120,7 @@ def assert_ended_once(fleet: Fleet, load: Load) -> None:
 
 def assert_redis_forgets(fleet: Fleet, jobs: int) -> None:
     """Once the jobs are forgotten, all that is left is of a fixed number, or has an age at which it goes."""
-    while fleet.store.forget_ended(kept=0):
+    while forget_ended(fleet.store, kept=0):
         pass
     redis, prefix = fleet.store.redis, f"{fleet.store.prefix}:"
     ours = [key.removeprefix(prefix) for key in redis.scan_iter(f"{prefix}*", count=1000) if redis.ttl(key) == -1]
