@@ -27,7 +27,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "export REDIS_URL=redis://10.0.0.5:6379/0 ARCHIVE_URL=s3://meshes/orfeas",
         "celery -A worker.app worker -Q generate -c 1 -n generate1@%h -E",
         "celery -A worker.app worker -Q render -c 4 -n render@%h -E",
-        "gunicorn -k gthread --threads 32 api.wsgi:app",
+        "gunicorn --threads 32 api.wsgi:app",
         ".venv/bin/python -m celery -A worker.app worker -Q generate -P prefork -c 1 -E -n another@%h",
     ),
     "test_extend.py::test_its_page_is_true": (
@@ -49,11 +49,13 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "test_benches.py::test_two_hundred_streams_are_open_beside_normal_traffic": ("python -m bench.streams",),
     "test_benches.py::test_the_pictures_of_the_page_are_drawn": ("python -m bench.page_pictures",),
     "test_deploy_files.py::test_systemd_accepts_the_unit": ("systemd-analyze verify",),
-    "faults/test_chaos.py::test_random_kills_lose_no_job_and_double_none": (
-        "ORFEAS_CHAOS_S=180 pytest -s tests/faults/test_chaos.py",
+    "test_cache_policy.py::test_the_command_replays_a_recorded_trace": ("python -m bench.cache_policy data/trace",),
+    "faults/test_chaos.py::test_random_kills_lose_no_job_and_double_none_and_nothing_grows": (
+        "ORFEAS_CHAOS_S=600 pytest -s tests/faults/test_chaos.py",
     ),
-    "faults/test_takeover.py::test_worker_killed_in_generate_is_taken_over": (
-        "python -m pytest tests/faults -s | grep measured",
+    "faults/test_takeover.py::test_workers_killed_in_generate_are_taken_over": (
+        "python -m pytest tests/faults tests/security/test_slow_clients.py tests/test_webhook_shares.py -s"
+        " | grep measured",
     ),
 }
 

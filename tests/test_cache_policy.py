@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,19 @@ def test_a_recorded_trace_is_replayed(tmp_path: Path) -> None:
     assert [request.key for request in requests] == [KEYS[0], KEYS[1], KEYS[0], KEYS[0], KEYS[1]]
     assert {(request.size_bytes, request.cost_s) for request in requests} == {(1000, 3)}
     assert replay(requests, LRU(MB)).seconds == 0.6
+
+
+def test_the_command_replays_a_recorded_trace(tmp_path: Path) -> None:
+    trace = TraceLog(tmp_path / "trace")
+    tiers = TieredCache(LRUCache(), None, None, trace=trace)
+    for name in (KEYS[0], KEYS[1], KEYS[0], KEYS[0]):
+        if tiers.lookup(name) is MISSING:
+            tiers.store(name, b"x" * 1000, {}, cost_s=3)
+    trace.close()
+    command = [sys.executable, "-m", "bench.cache_policy", str(tmp_path / "trace"), "--mb", "1"]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True)
+    assert "4 lookups, 2 values" in done.stdout
+    assert "| 1 MB | LRU | 50.0 % |" in done.stdout
 
 
 def lookups(trace: TraceLog, count: int = len(KEYS)) -> None:
