@@ -75,7 +75,8 @@ def receive(client: redis.Redis, name: str, length: int, in_time: Callable[[], N
     """
     sizes = [min(PART_BYTES, length - start) for start in range(0, length, PART_BYTES)]
     windows = range(0, len(sizes), WINDOW_PARTS)
-    whole, room = io.BytesIO(), memoryview(bytearray(WINDOW_BYTES + _FRAME_BYTES))
+    # As long as it will be, so that it is not moved as it grows; in the end BytesIO gives its memory away uncopied.
+    whole, room = io.BytesIO(bytes(length)), memoryview(bytearray(WINDOW_BYTES + _FRAME_BYTES))
     with borrowed(client) as connection:
         for window, following in pairwise([None, *windows, None]):
             in_time()

@@ -54,8 +54,10 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "ORFEAS_CHAOS_S=600 pytest -s tests/faults/test_chaos.py",
     ),
     "faults/test_takeover.py::test_workers_killed_in_generate_are_taken_over": (
-        "python -m pytest tests/faults tests/security/test_slow_clients.py tests/test_webhook_shares.py -s"
-        " | grep measured",
+        (
+            "python -m pytest tests/faults tests/security/test_slow_clients.py tests/test_webhook_shares.py -s"
+            " | grep measured"
+        ),
     ),
 }
 
