@@ -42,6 +42,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "python -m bench.repeats --requests 30",
         "python -m bench.generators",
         "python -m bench.cache",
+        "python -m bench.cache shared",
         "python -m bench.cache neighbours",
         "python -m bench.cache_policy",
         "python -m bench.renditions",
