@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from werkzeug.serving import make_server
 from api.deliveries import Deliverer, Post
 from api.outbound import Outbound
 from api.signatures import Signer
+from cache.archive_listing import Usage
 from client import Client
 from client.cli.top import look_at, view
 from client.errors import Conflict
@@ -79,10 +81,11 @@ def test_top_shows_workers_queues_and_tiers(house: House, orfeas: Orfeas) -> Non
     house.store.redis.zadd("{orfeas}:workers", {"w2": 1})
     submit(house)
     house.agent.beat()
+    house.agent.note_archive_usage(Usage(objects=7_777, size_bytes=3 * 2**20))
     done = orfeas("top")
     assert done.returncode == 0, done.stderr
     assert "generate 1" in done.stdout and "idle" in done.stdout and "silent" in done.stdout
-    assert "shared" in done.stdout and "archive" in done.stdout
+    assert "shared" in done.stdout and re.search(r"^archive .*7 777 +3\.\d+ MB", done.stdout, re.MULTILINE), done.stdout
 
 
 def test_top_speaks_json(house: House, orfeas: Orfeas) -> None:

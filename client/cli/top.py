@@ -116,7 +116,9 @@ def _tiers(cache: CacheStats) -> Table:
         rate = f"{tier.get('hit_rate_percent', 0):.1f} %"
         entries = f"{_count(tier, 'current_items')} of {_count(tier, 'max_items')}"
         table.add_row(name, _count(tier, "hits"), rate, entries, memory, _count(tier, "evictions"))
-    table.add_row("archive", _count(cache.stats, "archive_hits"), "", "", "", "")
+    counted = cache.archive.get("usage") or {}  # by the janitor, now and then
+    held = (_count(counted, "objects"), _size(counted, "memory_mb")) if counted else ("", "")
+    table.add_row("archive", _count(cache.stats, "archive_hits"), "", *held, "")
     saved = cache.stats.get("gpu_seconds_saved")
     if isinstance(saved, int | float):
         table.caption = Text(f"{wording.duration(float(saved))} of generating saved", justify="left")
