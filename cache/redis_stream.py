@@ -93,16 +93,14 @@ def _received(wire: socket.socket, sizes: Sequence[int], room: memoryview) -> It
     heads = [b"\r\n$%d\r\n" % size for size in sizes]
     heads[0] = b"*%d" % len(sizes) + heads[0]
     total = sum(map(len, heads)) + sum(sizes) + len(b"\r\n")
-    filled = 0
-    while filled < total:
-        filled += _some(wire.recv_into(room[filled:total]))
-        _expect(heads[0][:filled], room)  # a refusal or an empty answer is short: what is missing would never come
-    for head, size in zip(heads, sizes, strict=True):
-        _expect(head, room)
-        room = room[len(head) :]
-        yield room[:size]
-        room = room[size:]
-    _expect(b"\r\n", room)
+    at = filled = 0
+    for head, size in [*zip(heads, sizes, strict=True), (b"\r\n", 0)]:
+        _expect(head[: filled - at], room[at:])
+        while filled < at + len(head) + size:
+            filled += _some(wire.recv_into(room[filled:total]))
+            _expect(head[: filled - at], room[at:])  # at once: of a shorter answer the rest would never come
+        at += len(head) + size
+        yield room[at - size : at]
 
 
 def _wire(connection: Any) -> socket.socket:
@@ -115,7 +113,7 @@ def _expect(expected: bytes, room: memoryview) -> None:
     got = bytes(room[: len(expected)])
     if got == expected:
         return
-    if got.startswith(b"*"):  # another number of parts, or parts of another size: a whole answer about something else
+    if got.startswith((b"*", b"\r\n")):  # another number of parts, or parts of another size
         raise Interrupted(f"expected {expected!r}, got {got!r}: the value is another one by now")
     raise redis.ConnectionError(f"expected {expected!r}, got {got!r}")
 

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from cache import MISSING, BadEntry, InvalidKey, RedisCache
-from cache.redis_stream import PART_BYTES, WINDOW_BYTES, send
+from cache.redis_stream import PART_BYTES, WINDOW_BYTES, Interrupted, receive, send
 from tests.cache_keys import KEYS, key
 from tests.redis_invariants import check_invariants
 from tests.servers import wait_until
@@ -245,6 +245,16 @@ def test_a_damaged_value_is_a_miss_is_counted_and_forgotten(
     stats = cache.stats()
     assert (stats["corruptions"], stats["hits"], stats["misses"], stats["gpu_seconds_saved"]) == (1, 0, 1, 0)
     assert stats["current_items"] == 0
+
+
+def test_a_value_that_goes_while_it_is_read_is_noticed_and_not_waited_for(cache: RedisCache) -> None:
+    """What is short of the expected answer would never come: the connection's time-out would have to tell."""
+    cache.store(key(1), b"x" * 3_000_000, {})
+    with pytest.raises(Interrupted):
+        receive(cache.link.client, "absent", 3_000_000, lambda: None)
+    with pytest.raises(Interrupted):
+        receive(cache.link.client, f"{cache.link.tag}:parts:{key(1)}", 4_000_000, lambda: None)
+    assert cache.lookup(key(1)).data == b"x" * 3_000_000, "and nobody reads what was left of the answer"
 
 
 def test_hits_count_what_they_save(cache: RedisCache) -> None:
