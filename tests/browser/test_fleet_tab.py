@@ -37,6 +37,16 @@ def test_limits_are_changed_for_all_workers(visit: Visit, service_url: str) -> N
     expect(page.get_by_label("Entries of each local tier")).to_have_value("777")
 
 
+def test_limits_are_read_however_late_the_first_figures_come(visit: Visit, service_url: str) -> None:
+    watched = visit(service_url)
+    watched.page.route(re.compile(r"/api/events"), lambda route: None)  # held
+    page = watched.open("/#/fleet")
+    expect(page.get_by_role("tab", name="Fleet")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_label("Entries of each local tier")).to_have_value("")
+    watched.page.unroute_all()  # lets go on what was held, too
+    expect(page.get_by_label("Entries of each local tier")).not_to_have_value("")
+
+
 def test_emptying_the_caches_asks_first(visit: Visit, service_url: str, tmp_path: Path) -> None:
     watched = visit(service_url)
     page = watched.open()

@@ -58,10 +58,12 @@ export class FleetView {
   }
 
   #take(fleet) {
+    const first = !this.fleet?.cache;
     this.seen = new Date();
     this.fleet = fleet.cache ? fleet : { ...this.fleet, ...fleet }; // polling knows nothing of the cache
     if (fleet.cache) this.rates.add(fleet.cache);
     if (this.shown) this.#show();
+    if (this.shown && first) this.#refresh(); // the tab was opened before the first figures came
   }
 
   #show() {
@@ -113,9 +115,11 @@ export class FleetView {
 
   async #refresh({ quietly = false } = {}) {
     if (!this.fleet?.cache) return;
+    this.limitsDue ||= !quietly; // until they were read: what is being typed is not overwritten later
     try {
       await this.entries.load({ first: true });
-      if (!quietly) await this.limits.load();
+      if (this.limitsDue) await this.limits.load();
+      this.limitsDue = false;
     } catch (error) {
       this.locked.hidden = error.status !== 403;
     }
