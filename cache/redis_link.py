@@ -148,7 +148,7 @@ class RedisLink:
         return replies
 
     def _send(self, commands: Sequence[Command]) -> list[Any]:
-        """All answers, refusals among them; redis-py's own pipeline takes three times as long around them."""
+        """All answers, refusals among them, without the bookkeeping of redis-py's own pipeline."""
         with borrowed(self.client) as connection:
             connection.send_packed_command(connection.pack_commands(commands))
             return [self._answer(connection, command[0]) for command in commands]

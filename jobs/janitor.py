@@ -40,7 +40,7 @@ class Shelf:
 
 
 class Janitor:
-    """`trim_trace` is called now and then in every process, for what lies on its own host alone."""
+    """Of the ended jobs the newest `jobs_kept` stay; of each shelf what its own limits leave."""
 
     def __init__(self, store: JobStore, shelves: Sequence[Shelf], *, jobs_kept: int) -> None:
         self._store = store
