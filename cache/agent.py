@@ -24,6 +24,7 @@ from cache.fleet_config import LocalConfig
 from cache.redis import RedisCache
 from cache.redis_admin import stats
 from cache.redis_link import connect
+from cache.redis_rebuild import rebuild
 from cache.stats import Snapshot, counters_of, loads_of
 from cache.tiered import TieredCache
 
@@ -102,10 +103,13 @@ class CacheAgent:
             for line in stats(self._link)["advice"]:
                 log.warning("shared tier: %s", line)
         self._catch_up()
-        answer, version = self._link.run("beat", *self._beat_args())[0]
+        answer, version, phase, entries_there = self._link.run("beat", *self._beat_args())[0]
         if int(version) != self._applied:  # since a moment ago
             self._catch_up()
             self._link.run("beat", *self._beat_args())
+        rebuild(self._link, phase)
+        if entries_there == b"0":
+            self._entries_sent = ""
         self._send_entries()
         for _ in range(_HOUSEKEEPING_STEPS):
             if answer == b"clean":

@@ -19,6 +19,7 @@ from cache.missing import MISSING, Missing
 from cache.record import Record
 from cache.redis_health import Health
 from cache.redis_link import Command, RedisLink
+from cache.redis_rebuild import rebuild
 from cache.redis_stream import STAGE_TTL_S, Interrupted, open_stage, parts_of, receive, send
 from cache.values import Entry, Meta
 
@@ -95,9 +96,9 @@ class Transfer:
         first = open_stage(stage, payload)
         look = ("HMGET", self._link.state_key, "version", "max_bytes")
         (version, max_bytes), *_ = self._link.round_trip(look, *first)
-        if version is None:  # the server was emptied under us
-            self._link.plant_seed()
-            (version, max_bytes), *_ = self._link.round_trip(look, *first)
+        if version is None or max_bytes is None:  # the server was emptied under us
+            state, *_ = self._link.read_state(*first)
+            version, max_bytes = state[b"version"], state[b"max_bytes"]
         if len(payload) > int(max_bytes):
             self._link.round_trip(("UNLINK", stage), ("HINCRBY", self._link.state_key, "refused", 1))
             return None
@@ -113,6 +114,7 @@ class Transfer:
             "commit", offer.key, "" if fence is None else fence, int(copied), *sealed, offer.cost_ms, *terms,
             offer.meta_json, before=before,
         )[len(before)]  # fmt: skip
+        rebuild(self._link, reply[2], budget_s=0.0)  # one step, for processes that neither beat nor tidy
         return reply[0], int(reply[1])
 
     def refresh_health(self) -> None:

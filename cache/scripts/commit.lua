@@ -14,6 +14,7 @@
 -- Answers stored; again (room was made, not yet enough: call once more);
 --         stale (cleared since the fence; a copy also: something was deleted since); lost (the stage is not whole);
 --         too_large (over max_bytes by itself)
+-- And the phase of a rebuild that is under way, '' when there is none
 
 local key, fence, copied, stage, length = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
 local parts, checksum, encoding, cost = tonumber(ARGV[7]), ARGV[8], ARGV[9], ARGV[10]
@@ -37,11 +38,13 @@ local function write(now, charge)
   redis.call('HSET', ENTRIES, key, table.concat({ text(now), text(length), text(parts), text(charge), cost,
                                                   text(expires), state.epoch, checksum, encoding, meta }, ' '))
   redis.call('HSET', HITS, key, 0)
+  if state.rebuild ~= '' then redis.call('HDEL', old('entries'), key) end -- so that an older record never comes back
   add('bytes', charge)
   count('stores')
 end
 
-return answer(function()
+local function commit()
+  mend(false)
   if fence and (fence < tonumber(state.epoch) or (copied == '1' and fence < tonumber(state.deleted))) then
     return refuse('stale')
   end
@@ -52,8 +55,8 @@ return answer(function()
     count('refused')
     return refuse('too_large')
   end
-  local now, old = now_us(), find(key)
-  if old then drop(key, old) end
+  local now, replaced = now_us(), find(key)
+  if replaced then drop(key, replaced) end
   local fits = tidy(now, 1, charge, room)
   if fits == 'full' then return refuse('too_large') end
   if fits == 'again' then
@@ -62,4 +65,6 @@ return answer(function()
   end
   write(now, charge)
   return 'stored'
-end)
+end
+
+return answer(function() return commit(), { state.rebuild } end)
