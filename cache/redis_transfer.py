@@ -26,13 +26,17 @@ from cache.values import Entry, Meta
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What is stored beside the bytes; `seen_version`, as of before reading, makes it a copy from another tier."""
+    """What is stored beside the bytes; `seen_version`, as of before reading, makes it a copy from another tier.
+
+    What `replaces` other bytes is announced to the local tiers.
+    """
 
     key: str
     meta_json: bytes
     cost_ms: int
     ttl_ms: int | None
     seen_version: int | None
+    replaces: bool
 
 
 class Transfer:
@@ -112,7 +116,7 @@ class Transfer:
         terms = [("" if term is None else term) for term in (offer.ttl_ms, room)]
         reply = self._link.run(
             "commit", offer.key, "" if fence is None else fence, int(copied), *sealed, offer.cost_ms, *terms,
-            offer.meta_json, before=before,
+            offer.meta_json, int(offer.replaces), before=before,
         )[len(before)]  # fmt: skip
         rebuild(self._link, reply[2], budget_s=0.0)  # one step, for processes that neither beat nor tidy
         return reply[0], int(reply[1])
