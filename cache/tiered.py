@@ -47,6 +47,7 @@ class TieredCache:
         self._enabled = enabled
         self._trace = trace
         self._flights: SingleFlight[Found | Missing] = SingleFlight()
+        self._reads: SingleFlight[Entry | Missing] = SingleFlight()  # of the archive, whatever a hit would save
         self._makers: SingleFlight[Entry] = SingleFlight()
         self._lock = threading.Lock()
         self._invalidations = 0  # of the local tier; a copy begun before one is not put into it after
@@ -79,7 +80,8 @@ class TieredCache:
         if entry is not MISSING:
             found: Found | Missing = self._hit("L1", entry, saves_work)
         else:
-            found = self._flights.run((key, saves_work), lambda: self._below(key, saves_work))
+            flight = (key, saves_work, self._invalidations)  # nobody joins a search begun before a change
+            found = self._flights.run(flight, lambda: self._below(key, saves_work))
         if found is not MISSING and self._sources.outdated(found.meta):
             found = MISSING
         if saves_work:
@@ -221,18 +223,26 @@ class TieredCache:
 
     def _below(self, key: str, saves_work: bool) -> Found | Missing:
         begun = self._invalidations
+        if self.local is not None and self.local.peek(key) is not MISSING:  # another flight has landed since the look
+            entry = self._from_local(key)
+            if entry is not MISSING:
+                return self._hit("L1", entry, saves_work)
         entry = self.shared.lookup(key, saves_work=saves_work) if self.shared is not None else MISSING
         if entry is not MISSING:
             self._keep_local(key, entry, begun)
             return Found(entry.data, entry.meta, "L2")
         version = self.shared.version if self.shared is not None else 0
+        entry = self._reads.run((key, begun), lambda: self._copied_up(key, begun, version))
+        return MISSING if entry is MISSING else self._hit("ARCHIVE", entry, saves_work)
+
+    def _copied_up(self, key: str, begun: int, version: int) -> Entry | Missing:
+        """The archive's answer, also kept in the tiers above."""
         entry = self._from_archive(lambda archive: archive.get(key))
-        if entry is MISSING:
-            return MISSING
-        if self.shared is not None:
-            self.shared.store(key, entry.data, entry.meta, unless_changed_since=version)
-        self._keep_local(key, entry, begun)
-        return self._hit("ARCHIVE", entry, saves_work)
+        if entry is not MISSING:
+            if self.shared is not None:
+                self.shared.store(key, entry.data, entry.meta, unless_changed_since=version)
+            self._keep_local(key, entry, begun)
+        return entry
 
     def _from_archive(self, ask: Callable[[Archive], T | Missing]) -> T | Missing:
         """The archive's answer; one that cannot be read is a miss: the value can be made again."""
