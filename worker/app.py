@@ -14,6 +14,7 @@ from typing import Any
 from billiard import active_children, current_process
 from celery import Celery
 from celery.signals import (
+    celeryd_init,
     setup_logging,
     worker_init,
     worker_process_init,
@@ -21,16 +22,17 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-import logs
 from jobs.broker import Sender, broker_settings
 from jobs.records import QUEUES
-from settings import Settings
+from settings import drop_service_links, load
 from worker.drain import set_signal_aside
 from worker.guard import Guard, Ticks
 
 log = logging.getLogger(__name__)
 
-settings = Settings()
+drop_service_links()
+# Workers and Flower bind no HOST. The logs are set up here because Flower sends no signal to do it.
+settings = load(protected_mode=False)
 app = Celery("orfeas", include=["worker.tasks"])
 app.conf.update(
     broker_settings(settings.broker_url, longest_job_s=settings.job_time_limit_s),
@@ -62,9 +64,14 @@ _TICKS = Ticks()
 
 
 @setup_logging.connect
-def configure_logs(**_: object) -> None:
-    """Instead of Celery's own formats: the same lines as everywhere."""
-    logs.configure(as_json=settings.log_format == "json", level=settings.log_level)
+def keep_logs(**_: object) -> None:
+    """Keeps Celery from setting up formats of its own."""
+
+
+@celeryd_init.connect
+def leave_out_banner(instance: Any, **_: object) -> None:
+    """The banner is no line of a log for machines."""
+    instance.quiet = instance.quiet or settings.log_format == "json"
 
 
 @worker_init.connect

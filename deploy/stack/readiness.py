@@ -13,20 +13,14 @@ from typing import Any
 from settings import Settings
 
 ANSWER_WITHIN_S = 2.0
-ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Readiness:
     """What is missing on this host, by `settings`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = self.url_of(settings)
+        self._url = settings.local_url
         self._wanted = {"generate": settings.generate_workers, "render": settings.render_workers}
-
-    @staticmethod
-    def url_of(settings: Settings) -> str:
-        host = ANY_ADDRESS.get(settings.bind_host, settings.bind_host)
-        return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
     def missing(self) -> str | None:
         """What is waited for, in words; `None` when work is accepted and every worker has signed in."""

@@ -71,7 +71,7 @@ class Stack:
     @property
     def url(self) -> str:
         """Where the API answers, as seen from this host."""
-        return Readiness.url_of(self.settings)
+        return self.settings.local_url
 
     @property
     def log_dir(self) -> Path:
