@@ -11,12 +11,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import logs
 import settings
 from deploy.gunicorn_logger import Logger
 from deploy.gunicorn_start import follow_threads, refuse_strangers
 
 # Which address is really bound, by whatever option, is checked when it is.
 _settings = settings.load(protected_mode=False)
+if _settings.log_format == "json":
+    logs.capture_output()
 
 bind = [_settings.bind_address]
 workers = _settings.api_processes

@@ -11,6 +11,7 @@ import secrets
 import signal
 from typing import Any
 
+import celery.apps.worker
 from billiard import active_children, current_process
 from celery import Celery
 from celery.signals import (
@@ -22,6 +23,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 
+import logs
 from jobs.broker import Sender, broker_settings
 from jobs.records import QUEUES
 from settings import drop_service_links, load
@@ -69,9 +71,13 @@ def keep_logs(**_: object) -> None:
 
 
 @celeryd_init.connect
-def leave_out_banner(instance: Any, **_: object) -> None:
-    """The banner is no line of a log for machines."""
-    instance.quiet = instance.quiet or settings.log_format == "json"
+def print_nothing_but_logs(instance: Any, **_: object) -> None:
+    """With JSON, no banner and no plain sentences when the worker stops; `celery inspect` and its like do not come by."""
+    if settings.log_format == "json":
+        instance.quiet = True
+        logs.capture_output()
+        # Written in signal handlers, past `logging` and every stream.
+        celery.apps.worker.safe_say = lambda event, *_: os.write(2, logs.line_of(event, "celery.worker"))
 
 
 @worker_init.connect

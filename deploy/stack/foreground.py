@@ -24,7 +24,7 @@ def run(settings: Settings, say: Callable[[str], None], *, timeout_s: float = 12
         try:
             began_s = time.monotonic()
             stack.start()
-            stack.wait_ready(timeout_s, on_progress=say, stopping=stopping)
+            stack.wait_ready(timeout_s, on_progress=say, stopping=stopping, wait_for_others=True)
             if not stopping.is_set():
                 for line in greeting(settings, stack, time.monotonic() - began_s):
                     say(line)

@@ -43,7 +43,10 @@ def _redis(settings: Settings) -> list[Program]:
     if settings.redis_url:
         return []
     port = Port(LOOPBACK, settings.redis_port, "REDIS_PORT")
-    return [Program("redis", redis_command(settings, LOOPBACK), priority=10, port=port)]
+    command = redis_command(settings, LOOPBACK)
+    if settings.log_format == "json":
+        command = _python("deploy.stack.json_lines", "redis", *command)
+    return [Program("redis", command, priority=10, port=port)]
 
 
 def _workers(settings: Settings) -> list[Program]:
