@@ -35,14 +35,14 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.Except
 
 def configure(*, as_json: bool, level: str = "INFO") -> None:
     """Sends everything to stderr, in one format, whoever logged it."""
-    before = [
+    before: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
     ]
-    render = (
+    render: list[structlog.typing.Processor] = (
         [_TRACEBACKS, structlog.processors.JSONRenderer()]
         if as_json
         else [
@@ -83,7 +83,7 @@ def line_of(event: str, logger: str, level: str = "info") -> bytes:
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    if not issubclass(kind, (KeyboardInterrupt, SystemExit)):
+    if error is not None and not issubclass(kind, (KeyboardInterrupt, SystemExit)):
         logging.getLogger("orfeas.uncaught").critical("%s: %s", kind.__name__, error, exc_info=(kind, error, trace))
 
 
@@ -123,9 +123,7 @@ class _Lines(io.TextIOBase):
     def isatty(self) -> bool:
         return False
 
-    @property
-    def encoding(self) -> str:
-        return "utf-8"
+    encoding = "utf-8"
 
 
 def _keep_to_one_line(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

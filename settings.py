@@ -43,7 +43,7 @@ def _absolute(path: Path) -> Path:
 
 
 def _archive(url: str) -> str:
-    """One spelling for one place: a folder becomes `file://` with its path quoted, a relative one is in the checkout."""
+    """One spelling for one place: a folder as `file://` and its path, quoted; a relative one lies in the checkout."""
     scheme, separator, rest = re.sub(r"^(?i:file):/(?!/)", "file:///", url).partition("://")
     if not url or (separator and scheme.lower() != "file"):
         # What is odd in the name of an object must not read as a query or a fragment.

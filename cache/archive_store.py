@@ -56,7 +56,7 @@ def open_store(url: str, timeout_s: float) -> tuple[Any, Path | None]:
 
 
 def folder_of(url: str) -> Path | None:
-    """The folder that a path or a `file://` URL names; `None` for other stores. Of a URL, all after `file://` is path."""
+    """The folder that a path or a `file://` URL names, all of it; `None` for other stores."""
     scheme, separator, rest = re.sub(r"^(?i:file):/(?!/)", "file:///", url).partition("://")
     if not separator:
         return Path(url).expanduser().resolve()

@@ -72,7 +72,7 @@ def keep_logs(**_: object) -> None:
 
 @celeryd_init.connect
 def print_nothing_but_logs(instance: Any, **_: object) -> None:
-    """With JSON, no banner and no plain sentences when the worker stops; `celery inspect` and its like do not come by."""
+    """With JSON, no banner and no plain sentences when it stops; `celery inspect` and its like are not concerned."""
     if settings.log_format == "json":
         instance.quiet = True
         logs.capture_output()

@@ -61,4 +61,3 @@ def _mend(folder: Path | None) -> str:
     if folder is None:
         return "look at the bucket's name and policy, AWS_* variables, and ARCHIVE_URL"
     return "is its disk full or read-only, and may this user write there? ARCHIVE_URL names another place"
-

@@ -94,4 +94,3 @@ def _celery(*arguments: str) -> tuple[str, ...]:
 def _python(module: str, *arguments: str) -> tuple[str, ...]:
     # Not the scripts in bin/: their first line breaks when a virtual environment is moved.
     return (sys.executable, "-m", module, *arguments)
-

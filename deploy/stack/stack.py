@@ -19,8 +19,9 @@ from types import TracebackType
 from xmlrpc.client import Fault
 
 from deploy.stack import supervision
+from deploy.stack.announced import RECORD, Announced
 from deploy.stack.errors import AlreadyRunning, NotReady, StackError
-from deploy.stack.ports import check_ports
+from deploy.stack.ports import Ports, check_ports
 from deploy.stack.programs import Program, programs
 from deploy.stack.readiness import Readiness
 from deploy.stack.session import Session
@@ -51,6 +52,8 @@ class Stack:
 
     def __init__(self, settings: Settings, only: Sequence[Program] | None = None) -> None:
         self.settings = settings
+        self._asked = settings
+        self._ports = Ports()
         self._only = only
         self._programs: list[Program] = []
         self._run_dir = settings.data_dir / "run"
@@ -80,6 +83,8 @@ class Stack:
     def start(self) -> None:
         """Start all programs and return at once; what a killed stack left behind is ended first.
 
+        `settings` then hold the ports that were taken: the next free ones where the environment names none.
+
         Raises:
             AlreadyRunning: another stack uses this DATA_DIR.
             NoRedisServer: this host has none, and REDIS_URL names none.
@@ -89,9 +94,12 @@ class Stack:
         self._take_lock()
         try:
             self._end_leftovers()
+            if self._only is None:
+                self.settings = self._ports.choose(self._asked)
             self._programs = programs(self.settings) if self._only is None else list(self._only)
             check_ports(self._programs)
             self._start_supervisor()
+            Announced.of(self.settings).save(self._run_dir)
         except BaseException:
             self.stop()
             raise
@@ -156,14 +164,16 @@ class Stack:
         if self._supervisor is not None:
             self._supervisor.wait()
         self._supervisor = self._session = None
+        self._ports.release()
         if self._lock is not None:
             self._record.unlink(missing_ok=True)
+            Announced.forget(self._run_dir)
             os.close(self._lock)
             self._lock = None
 
     @property
     def _record(self) -> Path:
-        return self._run_dir / "session.json"
+        return self._run_dir / RECORD
 
     def _make_folders(self) -> None:
         # Logs and results may hold people's pictures: for this user only.

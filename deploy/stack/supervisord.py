@@ -22,8 +22,8 @@ class _AsJson:
 class _Options(ServerOptions):  # type: ignore[misc]  # supervisor has no annotations
     def make_logger(self) -> None:
         # It logs what it found in its configuration before anybody can set a format.
-        found = self.parse_criticals + self.parse_warnings
-        self.parse_criticals, self.parse_warnings, self.parse_infos = [], [], []
+        found = [*self.parse_criticals, *self.parse_warnings]
+        del self.parse_criticals[:], self.parse_warnings[:]
         super().make_logger()
         for handler in self.logger.handlers:
             handler.setFormat(_AsJson())
