@@ -37,7 +37,7 @@ class Ports:
         for name in _ports_of(settings):
             if name not in settings.model_fields_set:
                 chosen[name] = self._next_free(getattr(settings, name), {chosen.get(other) for other in _NAMES})
-        return Settings(**chosen)
+        return type(settings)(**chosen)
 
     def release(self) -> None:
         for lock in self._locks:
