@@ -1,4 +1,5 @@
-"""What gunicorn cannot be told in one line: its worker, and a folder in which its processes add up their metrics.
+"""How gunicorn serves the API in every deployment: address, processes, threads and grace by the settings, one format of
+logs, its worker, and a folder in which its processes add up their metrics. An option of its command line comes first.
 
 Read by gunicorn itself when it starts in this folder; see https://docs.gunicorn.org/en/stable/configure.html.
 """
@@ -10,7 +11,26 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import logs
+import settings
+from deploy.gunicorn_logger import Logger
+from deploy.gunicorn_start import follow_threads, refuse_strangers
+
+# Which address is really bound, by whatever option, is checked when it is.
+_settings = settings.load(protected_mode=False)
+if _settings.log_format == "json":
+    logs.capture_output()
+
+bind = [_settings.bind_address]
+workers = _settings.api_processes
+threads = _settings.api_threads
+# Long polls and streams never end by themselves; what else runs is answered by then.
+graceful_timeout = max(1, min(3, int(_settings.stop_grace_s)))
+logger_class = Logger
 worker_class = "patience.Worker"
+
+on_starting = follow_threads
+when_ready = refuse_strangers
 
 _NAME = "orfeas-metrics-"
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logs
 from api import create_app
 from api.deliveries import deliver_webhooks
 from api.services import build_services, follow_fleet
-from settings import Settings
+from settings import load
 
-settings = Settings()
-logs.configure(as_json=settings.log_format == "json", level=settings.log_level)
+# Whoever serves this binds the address, and checks who could reach it.
+settings = load(protected_mode=False)
 services = build_services(settings)
 follow_fleet(services)
 deliver_webhooks(services)

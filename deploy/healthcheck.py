@@ -9,15 +9,17 @@ import http.client
 import socket
 import sys
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
-from settings import Settings
+from settings import Settings, load
 
 TIMEOUT_S = 5.0
 
 
 def api(settings: Settings) -> str | None:
     """What is wrong with the API of this container; `None` when it answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", settings.port, timeout=TIMEOUT_S)
+    address = urlsplit(settings.local_url)
+    connection = http.client.HTTPConnection(address.hostname or "", settings.port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/health")
         status = connection.getresponse().status
@@ -53,7 +55,7 @@ CHECKS: dict[str, Callable[[Settings], str | None]] = {"api": api, "worker": wor
 
 
 def main(role: str) -> int:
-    problem = CHECKS[role](Settings())
+    problem = CHECKS[role](load(protected_mode=False))
     print(problem or "ok")
     return 1 if problem else 0
 

@@ -11,9 +11,11 @@ import secrets
 import signal
 from typing import Any
 
+import celery.apps.worker
 from billiard import active_children, current_process
 from celery import Celery
 from celery.signals import (
+    celeryd_init,
     setup_logging,
     worker_init,
     worker_process_init,
@@ -24,13 +26,15 @@ from celery.signals import (
 import logs
 from jobs.broker import Sender, broker_settings
 from jobs.records import QUEUES
-from settings import Settings
+from settings import drop_service_links, load
 from worker.drain import set_signal_aside
 from worker.guard import Guard, Ticks
 
 log = logging.getLogger(__name__)
 
-settings = Settings()
+drop_service_links()
+# Workers and Flower bind no HOST. The logs are set up here because Flower sends no signal to do it.
+settings = load(protected_mode=False)
 app = Celery("orfeas", include=["worker.tasks"])
 app.conf.update(
     broker_settings(settings.broker_url, longest_job_s=settings.job_time_limit_s),
@@ -62,9 +66,18 @@ _TICKS = Ticks()
 
 
 @setup_logging.connect
-def configure_logs(**_: object) -> None:
-    """Instead of Celery's own formats: the same lines as everywhere."""
-    logs.configure(as_json=settings.log_format == "json", level=settings.log_level)
+def keep_logs(**_: object) -> None:
+    """Keeps Celery from setting up formats of its own."""
+
+
+@celeryd_init.connect
+def print_nothing_but_logs(instance: Any, **_: object) -> None:
+    """With JSON, no banner and no plain sentences when it stops; `celery inspect` and its like are not concerned."""
+    if settings.log_format == "json":
+        instance.quiet = True
+        logs.capture_output()
+        # Written in signal handlers, past `logging` and every stream.
+        celery.apps.worker.safe_say = lambda event, *_: os.write(2, logs.line_of(event, "celery.worker"))
 
 
 @worker_init.connect

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from redis import Redis, RedisError
 
 from deploy.doctor.findings import Finding, fail, ok, warn
-from deploy.stack.readiness import Readiness
 from jobs.fleet import Fleet, WorkerInfo
 from jobs.records import QUEUES
 from jobs.store import JobStore
@@ -21,7 +20,7 @@ PATIENCE_S = 3.0
 
 
 def api_finding(settings: Settings) -> Finding:
-    url = Readiness.url_of(settings)
+    url = settings.local_url
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this host is asked, never a proxy
     try:
         with opener.open(f"{url}/health", timeout=PATIENCE_S) as answer:
