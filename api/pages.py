@@ -10,7 +10,7 @@ from pathlib import Path
 from flask import Blueprint, Response, request, send_from_directory
 
 from api.errors import not_found
-from api.schemas import JobPath
+from api.schemas import JOB_ID_MAX
 from api.services import services
 
 FILES = Path(__file__).parent / "static"
@@ -39,11 +39,10 @@ def read_page() -> Response:
 @pages.get("/api/jobs/<job_id>/view")
 def read_view(job_id: str) -> Response:
     """An interactive 3D page for one job; it says by itself when the job is not ready or belongs to somebody else."""
-    path = JobPath(job_id=job_id)
-    if services().store.job(path.job_id) is not None:
+    if len(job_id) <= JOB_ID_MAX and services().store.job(job_id) is not None:
         return page("view.html")
     if not _from_a_browser():
-        raise not_found(path.job_id)
+        raise not_found(job_id)
     response = page("view.html", conditional=False)  # which says it in words
     response.status_code = 404
     return response
