@@ -13,7 +13,8 @@ from jobs.states import Served, Status
 from jobs.webhooks import WebhookStatus
 
 Priority = Literal["high", "normal", "low"]
-JobId = Annotated[str, Field(max_length=64, description="The job's id, 32 hex digits")]
+JOB_ID_MAX = 64
+JobId = Annotated[str, Field(max_length=JOB_ID_MAX, description="The job's id, 32 hex digits")]
 
 
 class OrderForm(BaseModel):
