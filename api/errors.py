@@ -131,6 +131,9 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, ArchiveError):
         log.error("the archive does not answer: %s", error)
         return unavailable("archive_unavailable", f"the archive does not answer: {error}", retry_after_s=30)
+    if isinstance(error, SharedUnavailable):
+        log.warning("%s", error)
+        return unavailable("redis_unavailable", f"{error}; try again in a few seconds")
     log.warning("Redis does not answer: %s", error)
     return unavailable("redis_unavailable", "the job store does not answer; try again in a few seconds")
 

@@ -52,10 +52,5 @@ class Breaker:
             return self._failed == self._threshold
 
     @property
-    def failing(self) -> bool:
-        """Whether the last call failed."""
-        return self._failed > 0
-
-    @property
     def state(self) -> Literal["closed", "open"]:
         return "closed" if self._failed < self._threshold else "open"

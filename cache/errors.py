@@ -3,7 +3,7 @@
 CacheError
 ├── InvalidKey          not 64 hex digits (also a ValueError)
 ├── BadEntry            metadata that is no JSON or too long (also a ValueError)
-├── SharedUnavailable   an operator asked for what needs the Redis of the shared tier, and that does not answer
+├── SharedUnavailable   the Redis of the shared tier did not do what an operator asked for: away, full, read-only
 └── ArchiveError
     ├── ArchiveUnavailable   unreachable, slow, refused, 5xx: try again later
     └── ArchiveFull          no space, over quota: try again when an operator has made room
@@ -25,7 +25,7 @@ class BadEntry(CacheError, ValueError):
 
 
 class SharedUnavailable(CacheError):
-    """The Redis of the shared tier did not answer an operator; jobs go on without it."""
+    """The Redis of the shared tier did not answer an operator, or refused; jobs go on without it."""
 
 
 class ArchiveError(CacheError):

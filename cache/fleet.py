@@ -7,12 +7,10 @@ and none has to be idle. What has been applied where is known from the processes
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from cache import redis_admin as admin
 from cache.agent import own_config
-from cache.errors import SharedUnavailable
 from cache.fleet_config import config_shown, state_fields
 from cache.fleet_view import Confirmations, read_confirmations, read_local_rows, read_stats
 from cache.missing import MISSING, Missing
@@ -22,7 +20,6 @@ from cache.tiered import TieredCache
 from cache.values import checked_key
 
 ClearTier = Literal["local", "shared", "archive", "all"]
-T = TypeVar("T")
 _POLL_S = 0.005
 
 
@@ -67,7 +64,7 @@ class FleetCache:
         Raises:
             SharedUnavailable: Redis did not answer.
         """
-        return self._ask("fleet config", lambda: self._config(0.0))
+        return self._link.ask("fleet config", lambda: self._config(0.0))
 
     def configure(self, *, wait_s: float = 0.05, **changes: Any) -> dict[str, Any]:
         """Change `max_size`, `max_memory_mb`, `ttl_seconds`, `shared_max_size`, `shared_max_memory_mb`, `enabled` for
@@ -87,7 +84,7 @@ class FleetCache:
                 self._link.run("tidy", "")  # the first step; heartbeats and commits go on
             return self._config(wait_s)
 
-        return self._ask("fleet config", change)
+        return self._link.ask("fleet config", change)
 
     def clear(self, tier: ClearTier | None = None, *, wait_s: float = 0.05) -> dict[str, Any]:
         """Empty tiers, by default the local ones and the shared one.
@@ -118,7 +115,7 @@ class FleetCache:
             self._link.run("tidy", "")
             return self._confirmations(int(answer[1]), wait_s)
 
-        return {"cleared": cleared, "pending": self._ask("fleet clear", clear).pending}
+        return {"cleared": cleared, "pending": self._link.ask("fleet clear", clear).pending}
 
     def entries(self, tier: str = "shared", limit: int = 100, cursor: str = "") -> tuple[list[dict[str, Any]], str]:
         """A page of one tier's entries, most recent first, and the next cursor.
@@ -128,13 +125,13 @@ class FleetCache:
             SharedUnavailable, ArchiveUnavailable: the tier did not answer.
         """
         if tier == "shared":
-            return self._ask("fleet entries", lambda: admin.entries(self._link, limit, cursor))
+            return self._link.ask("fleet entries", lambda: admin.entries(self._link, limit, cursor))
         if tier == "archive":
             return self._archive.entries(limit, cursor) if self._archive is not None else ([], "")
         if tier != "local":
             raise ValueError(f"tier is {tier!r}; it must be one of local, shared, archive (tier)")
         start = int(cursor or 0)
-        rows = self._ask("fleet entries", lambda: read_local_rows(self._link, self._silence_s))
+        rows = self._link.ask("fleet entries", lambda: read_local_rows(self._link, self._silence_s))
         return rows[start : start + limit], str(start + limit) if start + limit < len(rows) else ""
 
     def entry(self, key: str) -> dict[str, Any] | Missing:
@@ -145,9 +142,9 @@ class FleetCache:
             SharedUnavailable, ArchiveUnavailable: a tier did not answer.
         """
         checked_key(key)
-        rows = self._ask("fleet entry", lambda: read_local_rows(self._link, self._silence_s))
+        rows = self._link.ask("fleet entry", lambda: read_local_rows(self._link, self._silence_s))
         local = [row for row in rows if row["key"] == key]
-        shared = self._ask("fleet entry", lambda: admin.entry(self._link, key) or None)
+        shared = self._link.ask("fleet entry", lambda: admin.entry(self._link, key) or None)
         archive = self._archive.entry(key) if self._archive is not None else MISSING
         if not local and shared is None and archive is MISSING:
             return MISSING
@@ -159,12 +156,9 @@ class FleetCache:
         Raises:
             InvalidKey: the key has not the form of one.
             ArchiveUnavailable: the archive did not do it; the others still have it.
-            SharedUnavailable: Redis did not answer; only the archive and this process have forgotten it.
+            SharedUnavailable: Redis failed or refused; only the archive and this process have forgotten it.
         """
-        deleted = self._tiers.delete(key)
-        if self._link.breaker.failing:
-            raise SharedUnavailable("the shared tier did not answer; other processes may still hold the entry")
-        return deleted
+        return self._tiers.delete(key)
 
     def _config(self, wait_s: float) -> dict[str, Any]:
         self._link.ensure_seed()
@@ -181,9 +175,3 @@ class FleetCache:
             if not confirmed.pending or time.monotonic() >= deadline:
                 return confirmed
             time.sleep(_POLL_S)
-
-    def _ask(self, operation: str, call: Callable[[], T]) -> T:
-        answer = self._link.attempt(operation, call, MISSING)
-        if answer is MISSING:
-            raise SharedUnavailable("the Redis of the shared tier did not answer; see /health")
-        return answer

@@ -52,6 +52,21 @@ class LRUCache:
         self._bytes = self._peak_bytes = 0
         self._zero_counters()
 
+    @property
+    def max_size(self) -> int:
+        """The most entries it may hold; `update_config` changes it."""
+        return self._max_size
+
+    @property
+    def max_memory_mb(self) -> float:
+        """The most that its entries may weigh, in MB of 1024 × 1024 bytes; `update_config` changes it."""
+        return self._max_bytes / MB
+
+    @property
+    def default_ttl_seconds(self) -> float | None:
+        """Life span in seconds of entries stored without one of their own; `None` when they do not expire."""
+        return self._default_ttl
+
     def lookup(self, key: Hashable) -> Any | Missing:
         """The value, now the most recently used, or `MISSING` when there is none or it has expired."""
         with self._lock:

@@ -13,6 +13,7 @@ from typing import Any
 
 from cache import redis_admin as admin
 from cache.breaker import Breaker
+from cache.errors import SharedUnavailable
 from cache.limits import positive
 from cache.missing import MISSING, Missing
 from cache.redis_link import RedisLink, connect
@@ -116,8 +117,20 @@ class RedisCache:
         Raises:
             InvalidKey: the key has not the form of one.
         """
+        try:
+            return self.delete_or_fail(key)
+        except SharedUnavailable:
+            return False
+
+    def delete_or_fail(self, key: str) -> bool:
+        """As `delete`, for callers who promise that the entry is gone; `False` only when it was not here.
+
+        Raises:
+            InvalidKey: the key has not the form of one.
+            SharedUnavailable: Redis failed or refused; the entry may still be here and in local tiers.
+        """
         checked_key(key)
-        return self.link.attempt("delete", lambda: self.link.run("delete", key)[0][0] == b"deleted", False)
+        return self.link.ask("delete", lambda: self.link.run("delete", key)[0][0] == b"deleted")
 
     def clear(self) -> int | None:
         """Forget everything, at once for readers; answers how many entries that were, `None` on a fault."""

@@ -22,6 +22,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from cache.breaker import Breaker
+from cache.errors import SharedUnavailable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -161,20 +162,31 @@ class RedisLink:
 
     def attempt(self, operation: str, call: Callable[[], T], fallback: F) -> T | F:
         """The call's answer, or `fallback` when the server fails it or is being left alone."""
+        try:
+            return self.ask(operation, call)
+        except SharedUnavailable:
+            return fallback
+
+    def ask(self, operation: str, call: Callable[[], T]) -> T:
+        """The call's answer; every failure is counted.
+
+        Raises:
+            SharedUnavailable: the server failed it, refused it, or is being left alone; the message says which.
+        """
         if not self.breaker.allow():
             self.count(f"{operation}: left alone")
-            return fallback
+            raise SharedUnavailable("the Redis of the shared tier did not answer lately and is asked again in a second")
         try:
             answer = call()
         except ResponseError as error:  # it answers, if only with a refusal: full, read-only
             self._note(operation, error)
             self._alive()
-            return fallback
+            raise SharedUnavailable(f"the Redis of the shared tier refused: {error}") from error
         except (RedisError, OSError) as error:
             self._note(operation, error)
             if self.breaker.failed():
                 log.warning("shared tier: left alone after %s in %s", type(error).__name__, operation)
-            return fallback
+            raise SharedUnavailable("the Redis of the shared tier did not answer; see /health") from error
         self._alive()
         return answer
 

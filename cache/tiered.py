@@ -160,11 +160,15 @@ class TieredCache:
         Raises:
             InvalidKey: the key has not the form of one.
             ArchiveUnavailable: the archive did not do it; the other tiers still have it.
+            SharedUnavailable: Redis failed or refused; only the archive and this process have forgotten it.
         """
         checked_key(key)
         archived = self.archive.delete(key) if self.archive is not None else False
-        shared = self.shared.delete(key) if self.shared is not None else False
-        return self.forget_local(key) or shared or archived
+        try:
+            shared = self.shared.delete_or_fail(key) if self.shared is not None else False
+        finally:
+            local = self.forget_local(key)
+        return local or shared or archived
 
     def forget_local(self, key: str) -> bool:
         """Forget one value in the local tier alone, also one that is just being copied into it."""

@@ -10,11 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import trimesh
 from flask import Flask
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 from redis import Redis
+from trimesh.visual import TextureVisuals
+from trimesh.visual.material import PBRMaterial
 
 from api import create_app
 from api.services import Services
@@ -57,7 +60,19 @@ class Box:
         progress(0.5, "solve")
         if params.fail:
             raise NoSurface("the picture holds no shape to build")
-        return trimesh.creation.box((image.width, image.height, params.depth * image.width))
+        return painted(trimesh.creation.box((image.width, image.height, params.depth * image.width)))
+
+
+def painted(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The mesh with a texture of noise, as it comes from a generator: not compressed yet, every pixel another colour.
+
+    What is made of it then differs from what is made of its compressed form.
+    """
+    noise = np.random.default_rng(7).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    low, high = mesh.bounds
+    uv = ((mesh.vertices - low) / (high - low))[:, :2]
+    material = PBRMaterial(baseColorTexture=Image.fromarray(noise))
+    return trimesh.Trimesh(mesh.vertices, mesh.faces, visual=TextureVisuals(uv=uv, material=material), process=False)
 
 
 class OneBox:

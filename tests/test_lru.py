@@ -181,6 +181,18 @@ def test_shrinking_the_limits_evicts_at_once() -> None:
     check_invariants(cache)
 
 
+def test_the_limits_are_read_as_attributes_and_changed_by_update_config_alone() -> None:
+    cache = LRUCache(max_size=10, max_memory_mb=2.5, default_ttl_seconds=60)
+    assert (cache.max_size, cache.max_memory_mb, cache.default_ttl_seconds) == (10, 2.5, 60)
+    for name in ("max_size", "max_memory_mb", "default_ttl_seconds"):
+        with pytest.raises(AttributeError):
+            setattr(cache, name, 1)
+    cache.update_config(max_size=5, max_memory_mb=0.5, default_ttl_seconds=None)
+    assert (cache.max_size, cache.max_memory_mb, cache.default_ttl_seconds) == (5, 0.5, None)
+    shared = get_cache()
+    assert (shared.max_size, shared.max_memory_mb, shared.default_ttl_seconds) == (1000, 512.0, None)
+
+
 def test_the_stats_have_the_promised_names_and_start_without_dividing_by_zero() -> None:
     stats = LRUCache().get_stats()
     assert set(stats) == {

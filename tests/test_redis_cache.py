@@ -11,7 +11,7 @@ from cache import MISSING, BadEntry, InvalidKey, RedisCache
 from cache.redis_stream import PART_BYTES, WINDOW_BYTES, Interrupted, receive, send
 from tests.cache_keys import KEYS, key
 from tests.redis_invariants import check_invariants
-from tests.servers import wait_until
+from tests.servers import RedisServer, wait_until
 
 EDGES = [length + more for length in (PART_BYTES, WINDOW_BYTES, WINDOW_BYTES + PART_BYTES) for more in (0, 1)]
 MakeCache = Callable[..., RedisCache]
@@ -65,26 +65,42 @@ def test_two_processes_see_one_order_and_one_limit(make_cache: MakeCache) -> Non
     assert order(first) == order(second) == KEYS[9:6:-1]
 
 
-def test_bytes_are_limited_as_redis_charges_them(make_cache: MakeCache, real_redis: redis.Redis) -> None:
-    cache = make_cache(max_memory_mb=20)
+@pytest.fixture
+def quiet_redis(own_redis: Callable[..., RedisServer]) -> Iterator[redis.Redis]:
+    """A server without other clients, for tests that weigh it.
+
+    On the shared one `used_memory` also moves with the buffers of clients that earlier tests left behind (2 MB each),
+    which the server frees when it notices that they are gone.
+    """
+    with own_redis().client() as client:
+        yield client
+        check_invariants(client)
+
+
+def url_of(client: redis.Redis) -> str:
+    return f"redis://127.0.0.1:{client.connection_pool.connection_kwargs['port']}/0"
+
+
+def test_bytes_are_limited_as_redis_charges_them(quiet_redis: redis.Redis) -> None:
+    cache = RedisCache(url_of(quiet_redis), max_memory_mb=20)
     cache.stats()
-    before = real_redis.info("memory")["used_memory"]
+    before = quiet_redis.info("memory")["used_memory"]
     for name in KEYS:
         assert cache.store(name, os.urandom(1_100_000), {"note": "x" * 500})
-    grown = real_redis.info("memory")["used_memory"] - before
+    grown = quiet_redis.info("memory")["used_memory"] - before
     stats = cache.stats()
     assert stats["evictions_by_size"] == len(KEYS) - stats["current_items"] > 0
     assert stats["current_memory_mb"] <= 20
     assert stats["current_memory_mb"] * 2**20 == pytest.approx(grown, rel=0.05)
 
 
-def test_small_entries_are_charged_with_what_surrounds_them(make_cache: MakeCache, real_redis: redis.Redis) -> None:
-    cache = make_cache()
+def test_small_entries_are_charged_with_what_surrounds_them(quiet_redis: redis.Redis) -> None:
+    cache = RedisCache(url_of(quiet_redis))
     cache.stats()
-    before = real_redis.info("memory")["used_memory"]
+    before = quiet_redis.info("memory")["used_memory"]
     for number in range(2000):
         cache.store(key(("small", number)), b"x" * 100, {"faces": number})
-    grown = real_redis.info("memory")["used_memory"] - before
+    grown = quiet_redis.info("memory")["used_memory"] - before
     assert cache.stats()["current_memory_mb"] * 2**20 == pytest.approx(grown, rel=0.25)
 
 

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import time
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 import trimesh
@@ -36,21 +37,20 @@ _GENERATED = 90  # percent of a job's progress that belongs to its generation
 
 
 class Canonical:
-    """A mesh, read when it is needed, and the seconds that making it took: what a hit on anything made of it saves.
+    """A stored mesh, and the seconds that making it took: what a hit on anything made of it saves.
 
-    `cost_s` is None when nobody noted it.
+    `cost_s` is None when nobody noted it. The mesh is always decoded from the stored bytes, also right after it was
+    generated: encoding compresses the texture and rounds its coordinates, so a rendition of the mesh as generated
+    would differ from the same rendition made later from the archive.
     """
 
-    def __init__(self, data: bytes, cost_s: float | None, mesh: trimesh.Trimesh | None = None) -> None:
+    def __init__(self, data: bytes, cost_s: float | None) -> None:
         self.data = data
         self.cost_s = cost_s
-        self._mesh = mesh
 
-    @property
+    @cached_property
     def mesh(self) -> trimesh.Trimesh:
-        if self._mesh is None:
-            self._mesh = canonical.read(self.data)
-        return self._mesh
+        return canonical.read(self.data)
 
 
 class Runner:
@@ -127,12 +127,13 @@ class Runner:
             image, params, seed=request.seed, progress=lambda part, stage: tell(_GENERATED * part, stage)
         ))  # fmt: skip
         generate_s = time.perf_counter() - begun
-        data = canonical.encode(mesh)
+        made = Canonical(canonical.encode(mesh), generate_s)
         tell(_GENERATED, "store")
-        self._keep(work, data, {"kind": "generation", "report": asdict(report(mesh))}, tell, cost_s=generate_s)
+        meta = {"kind": "generation", "report": asdict(report(made.mesh))}
+        self._keep(work, made.data, meta, tell, cost_s=generate_s)
         timings = {"prepare_s": begun - started, "generate_s": generate_s}
         timings["store_s"] = time.perf_counter() - started - sum(timings.values())
-        return Canonical(data, generate_s, mesh), {name: round(seconds, 4) for name, seconds in timings.items()}
+        return made, {name: round(seconds, 4) for name, seconds in timings.items()}
 
     def _render(self, work: Work, made: Canonical | None, tell: Reporter) -> None:
         started = time.perf_counter()
