@@ -6,6 +6,7 @@ Names in the environment are the upper-case field names. `docs/operate/settings.
 from __future__ import annotations
 
 import base64
+import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,6 +19,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationError,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -34,6 +36,15 @@ def _comma_separated(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _redis_url(url: str) -> str:
+    if not url.strip():
+        return ""
+    from cache.redis_url import RedisAddress  # here, since the package takes long to load and most hosts need it not
+
+    RedisAddress.parse(url.strip())
+    return url.strip()
+
+
 def _webhook_secrets(secrets: tuple[str, ...]) -> tuple[str, ...]:
     for secret in secrets:
         try:
@@ -46,6 +57,7 @@ def _webhook_secrets(secrets: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Keys = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 
 
 class Settings(BaseSettings):
@@ -74,8 +86,8 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
         Path(__file__).parent / "data", description="Folder of the embedded Redis, the default archive and the logs"
     )
-    redis_url: str = Field("", repr=False, description="Queue and job state; empty: the embedded server")
-    cache_redis_url: str = Field("", repr=False, description="Shared cache tier; empty: the same as REDIS_URL")
+    redis_url: RedisUrl = Field("", repr=False, description="Queue and job state; empty: the embedded server")
+    cache_redis_url: RedisUrl = Field("", repr=False, description="Shared cache tier; empty: the same as REDIS_URL")
     archive_url: str = Field(
         "", repr=False, description="Durable results: a folder or s3://bucket/prefix; empty: in DATA_DIR"
     )
@@ -211,6 +223,22 @@ class Settings(BaseSettings):
         }
 
 
+def load() -> Settings:
+    """The settings of this process; one that makes no sense ends it with status 2 and a sentence that names it."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        print(f"error: {complaint(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def complaint(error: ValidationError) -> str:
+    """What is wrong with which settings, in words and without the values, which may be secret."""
+    rows = [(".".join(map(str, row["loc"])).upper(), row["msg"]) for row in error.errors()]
+    rows = [(name, says.removeprefix("Value error, ")) for name, says in rows]
+    return "; ".join(f"{name}: {says}" if name else says for name, says in rows)
+
+
 def as_table() -> str:
     """The settings as a Markdown table, for `docs/operate/settings.md`."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
@@ -232,4 +260,7 @@ def _as_text(default: object) -> str:
 
 
 if __name__ == "__main__":
-    print(as_table())
+    if sys.argv[1:] == ["check"]:
+        load()
+    else:
+        print(as_table())

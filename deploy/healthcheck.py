@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import Callable
 
-from settings import Settings
+from settings import Settings, load
 
 TIMEOUT_S = 5.0
 
@@ -33,12 +33,15 @@ def worker(settings: Settings) -> str | None:
 
     Not `celery inspect ping`: the parent process answers that, whatever became of the child that works.
     """
-    from redis import Redis, RedisError
+    from redis import RedisError
 
+    from cache.redis_client import make_plain_client
     from jobs.fleet import Fleet
     from jobs.store import JobStore
 
-    client = Redis.from_url(settings.broker_url, decode_responses=True, socket_timeout=TIMEOUT_S)
+    client = make_plain_client(
+        settings.broker_url, connect_timeout_s=TIMEOUT_S, timeout_s=TIMEOUT_S, decode_responses=True
+    )
     try:
         here = [worker for worker in Fleet(JobStore(client)).workers() if worker.host == socket.gethostname()]
     except RedisError:
@@ -53,7 +56,7 @@ CHECKS: dict[str, Callable[[Settings], str | None]] = {"api": api, "worker": wor
 
 
 def main(role: str) -> int:
-    problem = CHECKS[role](Settings())
+    problem = CHECKS[role](load())
     print(problem or "ok")
     return 1 if problem else 0
 

@@ -24,13 +24,13 @@ from celery.signals import (
 import logs
 from jobs.broker import Sender, broker_settings
 from jobs.records import QUEUES
-from settings import Settings
+from settings import load
 from worker.drain import set_signal_aside
 from worker.guard import Guard, Ticks
 
 log = logging.getLogger(__name__)
 
-settings = Settings()
+settings = load()
 app = Celery("orfeas", include=["worker.tasks"])
 app.conf.update(
     broker_settings(settings.broker_url, longest_job_s=settings.job_time_limit_s),

@@ -32,13 +32,12 @@ def load_settings() -> Settings:
     """
     from pydantic import ValidationError
 
-    from settings import Settings
+    from settings import Settings, complaint
 
     try:
         return Settings()
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, row['loc'])).upper()}: {row['msg']}" for row in error.errors())
-        raise typer.BadParameter(wrong) from None
+        raise typer.BadParameter(complaint(error)) from None
 
 
 def answers(url: str, api_key: str | None) -> bool:
