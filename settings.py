@@ -61,6 +61,15 @@ def _comma_separated(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _redis_url(url: str) -> str:
+    if not url.strip():
+        return ""
+    from cache.redis_url import RedisAddress  # here, since the package takes long to load and most hosts need it not
+
+    RedisAddress.parse(url.strip())
+    return url.strip()
+
+
 def _webhook_secrets(secrets: tuple[str, ...]) -> tuple[str, ...]:
     for secret in secrets:
         try:
@@ -96,6 +105,7 @@ def _in_url(host: str) -> str:
 
 
 Keys = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 
 
 class Settings(BaseSettings):
@@ -131,8 +141,8 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
         Path(__file__).parent / "data", description="Folder of the embedded Redis, the default archive and the logs"
     )
-    redis_url: str = Field("", repr=False, description="Queue and job state; empty: the embedded server")
-    cache_redis_url: str = Field("", repr=False, description="Shared cache tier; empty: the same as REDIS_URL")
+    redis_url: RedisUrl = Field("", repr=False, description="Queue and job state; empty: the embedded server")
+    cache_redis_url: RedisUrl = Field("", repr=False, description="Shared cache tier; empty: the same as REDIS_URL")
     archive_url: Annotated[str, AfterValidator(_archive)] = Field(
         "", repr=False, description="Durable results: a folder or s3://bucket/prefix; empty: in DATA_DIR"
     )

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from flask import current_app
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from api.queue import make_sender
 from cache.agent import CacheAgent
@@ -17,6 +15,7 @@ from cache.archive import Archive
 from cache.fleet import FleetCache
 from cache.lru import LRUCache
 from cache.redis import RedisCache
+from cache.redis_client import make_client
 from cache.tiered import TieredCache
 from cache.trace import TraceLog
 from jobs.broker import Sender
@@ -94,11 +93,4 @@ def follow_fleet(house: Services) -> None:
 
 def connect(url: str, *, answer_s: float = 0.5) -> Redis:
     """A client that gives up soon: a caller hears 503 within a second, whatever Redis does."""
-    return Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_connect_timeout=0.25,
-        socket_timeout=answer_s,
-        retry=Retry(NoBackoff(), 0),
-        health_check_interval=0,
-    )
+    return make_client(url, connect_timeout_s=0.25, timeout_s=answer_s, decode_responses=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from api import create_app
-from api.deliveries import deliver_webhooks
-from api.services import build_services, follow_fleet
+from api.background import Background
+from api.services import build_services
 from settings import load
 
 # Whoever serves this binds the address, and checks who could reach it.
 settings = load(protected_mode=False)
 services = build_services(settings)
-follow_fleet(services)
-deliver_webhooks(services)
 app = create_app(services)
+background = Background(services)
+# gunicorn.conf.py starts it in each process; under another server the first request does.
+app.before_request(background.start)

@@ -35,12 +35,15 @@ def worker(settings: Settings) -> str | None:
 
     Not `celery inspect ping`: the parent process answers that, whatever became of the child that works.
     """
-    from redis import Redis, RedisError
+    from redis import RedisError
 
+    from cache.redis_client import make_plain_client
     from jobs.fleet import Fleet
     from jobs.store import JobStore
 
-    client = Redis.from_url(settings.broker_url, decode_responses=True, socket_timeout=TIMEOUT_S)
+    client = make_plain_client(
+        settings.broker_url, connect_timeout_s=TIMEOUT_S, timeout_s=TIMEOUT_S, decode_responses=True
+    )
     try:
         here = [worker for worker in Fleet(JobStore(client)).workers() if worker.host == socket.gethostname()]
     except RedisError:

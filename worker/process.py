@@ -20,6 +20,7 @@ from cache.agent import CacheAgent
 from cache.archive import Archive
 from cache.lru import LRUCache
 from cache.redis import RedisCache
+from cache.redis_client import make_plain_client
 from cache.tiered import TieredCache
 from cache.trace import TraceLog
 from cache.values import MB
@@ -113,10 +114,9 @@ class Process:
 def connect(url: str) -> Redis:
     """A worker's client: it may wait a little, since a short pause of Redis should not cost a minute of GPU."""
     retry = Retry(ExponentialWithJitterBackoff(base=0.1, cap=1.0), retries=3)
-    return Redis.from_url(
-        url, decode_responses=True, socket_connect_timeout=1.0, socket_timeout=5.0, retry=retry,
-        health_check_interval=30,
-    )  # fmt: skip
+    return make_plain_client(
+        url, connect_timeout_s=1.0, timeout_s=5.0, decode_responses=True, retry=retry, health_check_interval=30
+    )
 
 
 def tiers(settings: Settings) -> TieredCache:

@@ -82,7 +82,9 @@ def _after(image: Image, instruction: str, rest: str) -> Image:
             return replace(image, directory=rest)
         case "COPY":
             *sources, target = rest.split()
-            targets = (f"{image.directory}/{target}" + (f"/{Path(one).name}" if target[-1] in "./" else "") for one in sources)
+            targets = (
+                f"{image.directory}/{target}" + (f"/{Path(one).name}" if target[-1] in "./" else "") for one in sources
+            )
             return replace(image, copies=(*image.copies, *zip(sources, targets, strict=True)))
         case "RUN":
             return replace(

@@ -238,7 +238,9 @@ def _install(image: Image, venv: Path, plugins: Mapping[str, Path]) -> None:
             module, _, call = script.value.partition(":")
             path = venv / "bin" / script.name
             python = image.venv + "/bin/python"
-            path.write_text(f"#!{python}\nimport sys\nfrom {module} import {call.split(' ')[0]} as run\nsys.exit(run())\n")
+            path.write_text(
+                f"#!{python}\nimport sys\nfrom {module} import {call.split(' ')[0]} as run\nsys.exit(run())\n"
+            )
             path.chmod(0o755)
     for name, source in plugins.items():
         _copy(source, site / name)
@@ -249,4 +251,3 @@ def _children(pid: int) -> list[psutil.Process]:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
-

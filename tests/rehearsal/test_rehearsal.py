@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import time
 from collections import Counter
@@ -12,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from tests.e2e.processes import ROOT
 from tests.house import picture
-from tests.rehearsal.files import Service, compose, kubernetes, unit
+from tests.rehearsal.files import Service, compose
 from tests.rehearsal.machine import Container, Machine, on_a_machine_of_its_own
 from tests.servers import wait_until
 
