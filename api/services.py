@@ -53,7 +53,7 @@ def build_services(settings: Settings) -> Services:
         connect(settings.broker_url),
         StoreLimits(queue_limit=settings.queue_limit, job_retention_s=settings.job_retention_s),
     )
-    fleet = Fleet(store, max_attempts=settings.max_attempts)
+    fleet = Fleet(store, max_attempts=settings.max_attempts, generator_wait_s=settings.generator_wait_s)
     shared = RedisCache(**settings.shared_tier)
     archive = Archive.open(settings.archive_location, timeout_s=_ARCHIVE_PATIENCE_S)
     enabled = not settings.disable_result_cache

@@ -144,8 +144,8 @@ class Pulse:
 
     def _return_strays(self, owned: list[Owned]) -> None:
         """What the store thinks is ours but nobody here works on, twice in a row, goes back into the queue."""
-        strays = {one.token for one in owned if one.key not in self._attending.held}
-        for one in owned:
-            if one.token in strays & self._strays:
-                log.warning("work %s was left over: %s", one.key, self._store.release(one))
-        self._strays = strays
+        strays = [one for one in owned if one.key not in self._attending.held]
+        for one in strays:
+            if not self._attending.settle(one) and one.token in self._strays:
+                log.warning("work %s was left over: %s", one.key, self._attending.return_lost(one))
+        self._strays = {one.token for one in strays}
