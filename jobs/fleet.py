@@ -109,11 +109,8 @@ class Fleet:
             ]  # fmt: skip
             self._store.run("announce", cards=told, fresh=fresh, kept_ms=self._wait_ms)
 
-    def beat(self, worker: WorkerInfo, *, failures: Mapping[str, int] | None = None) -> list[Owned] | None:
-        """One heartbeat; None when the fleet does not know this worker and it must register again.
-
-        `failures` counts those of the process' background threads since the last beat.
-        """
+    def beat(self, worker: WorkerInfo) -> list[Owned] | None:
+        """One heartbeat; None when the fleet does not know this worker and it must register again."""
         fields = {
             "doing": worker.doing,
             "consuming": str(int(worker.consuming)),
@@ -121,9 +118,7 @@ class Fleet:
             "memory_used_mb": f"{worker.memory_used_mb:.0f}",
             "memory_total_mb": f"{worker.memory_total_mb:.0f}",
         }
-        answer = self._store.run(
-            "beat", worker=worker.id, slot=worker.slot, fields=fields, failures=dict(failures or {})
-        )
+        answer = self._store.run("beat", worker=worker.id, slot=worker.slot, fields=fields)
         return None if answer == "unknown" else [Owned(key, token, bool(canceled)) for key, token, canceled in answer]
 
     def leave(self, worker_id: str) -> int:
@@ -152,8 +147,8 @@ class Fleet:
     def cards(self) -> dict[str, GeneratorCard]:
         """Every generator that the fleet knows, by name, and the one answer to whether each is available.
 
-        It is while a worker that can run it has offered it within `generator_wait_s`, counted back from the newest offer
-        of any: a fleet that is away as a whole, as for an upgrade, still takes orders.
+        It is while a worker that can run it has offered it within `generator_wait_s`, counted back from the newest
+        offer of any: a fleet that is away as a whole, as for an upgrade, still takes orders.
         """
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.hgetall(f"{self._prefix}:cards")

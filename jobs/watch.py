@@ -11,8 +11,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable
 
-from redis import RedisError
-
+from cache.background import Loop
 from jobs.broker import Sender
 from jobs.fleet import Fleet, Liveness
 from jobs.records import QUEUES, Queue, Work
@@ -47,13 +46,12 @@ class Watch:
 
     def run(self, stop: threading.Event, *, every_s: float = 1.0, pause: Callable[[float], bool] | None = None) -> None:
         """Keeps watch until `stop` is set; a Redis that does not answer is waited for."""
-        while not (pause or stop.wait)(every_s):
-            try:
-                self.round()
-            except RedisError as error:
-                log.warning("the watch cannot reach Redis: %s", error)
-            except Exception:
-                log.exception("a round of the watch failed")
+        self.loop(stop, every_s=every_s, pause=pause).run()
+
+    def loop(
+        self, stop: threading.Event, *, every_s: float = 1.0, pause: Callable[[float], bool] | None = None
+    ) -> Loop:
+        return Loop("watch", self.round, every_s=every_s, waits_first=True, stop=stop, wait=pause)
 
     def round(self) -> bool:
         """Looks once at everything; answers False, having done nothing, when another process keeps watch."""

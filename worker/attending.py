@@ -98,11 +98,14 @@ class Attending:
             self._decline(work, str(reason))
         except RedisError as error:
             log.exception("Redis failed in the middle of work %s", work.key)
-            self._interrupt(work, StorageFailed(f"Redis failed in the middle of the work: {error}"))
+            # The pulse hands it back as soon as Redis answers again; what is archived is not made twice.
+            self.unsettled[work.token] = self._interruption(
+                work, StorageFailed(f"Redis failed in the middle of the work: {error}")
+            )
         except Exception as error:
             self._fail(work, error)
         except BaseException as error:  # a signal, or a generator that calls sys.exit(): let others have it at once
-            self._interrupt(work, Poison(f"the work ended its process: {type(error).__name__}"))
+            self._settle(work, self._interruption(work, Poison(f"the work ended its process: {type(error).__name__}")))
             raise
         finally:
             self.let_go(work)
@@ -116,8 +119,8 @@ class Attending:
         log.warning("work %s: %s (%s)", work.key, verdict.code, verdict.message)
         self._settle(work, lambda: self._store.fail(work, verdict, max_attempts=self._max_attempts, delay_s=delay_s))
 
-    def _interrupt(self, work: Work, verdict: JobError) -> None:
-        self._settle(work, lambda: self._store.interrupted(work, verdict, max_attempts=self._max_attempts))
+    def _interruption(self, work: Work, verdict: JobError) -> Callable[[], str]:
+        return lambda: self._store.interrupted(work, verdict, max_attempts=self._max_attempts)
 
     def _settle(self, claim: Claim, verdict: Callable[[], str]) -> None:
         self.unsettled[claim.token] = verdict

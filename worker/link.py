@@ -1,0 +1,16 @@
+"""A worker's client of the job store; light enough for the parent process, which loads no generators."""
+
+from __future__ import annotations
+
+from redis import Redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+
+def connect(url: str) -> Redis:
+    """A worker's client: it may wait a little, since a short pause of Redis should not cost a minute of GPU."""
+    retry = Retry(ExponentialWithJitterBackoff(base=0.1, cap=1.0), retries=3)
+    return Redis.from_url(
+        url, decode_responses=True, socket_connect_timeout=1.0, socket_timeout=5.0, retry=retry,
+        health_check_interval=30,
+    )  # fmt: skip
