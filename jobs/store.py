@@ -7,6 +7,7 @@ generations. It sends no messages: what is due to be sent is asked of it (`due`)
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,11 +20,14 @@ from jobs.scripts import Scripts, TextRedis
 from jobs.states import Served
 from jobs.submission import Submission, rendition_fields, seconds_text
 
+log = logging.getLogger(__name__)
+
 PREFIX = "{orfeas}"
 SEND_AFTER_MS = 5_000  # the submitter sends at once; the watch only what stayed unsent this long
 STALL_SHOWN_S = 12  # longer than it takes until what was sent again is overdue again
 SEND_AGAIN_MS = 8_000  # a message that is out this long and whose work still waits may be lost
 FAR_MS = 120_000
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)  # fields of another version, or broken ones
 # What a worker cannot do waits so long for another one, longer from time to time.
 DECLINED_MS = (500, 15_000)
 
@@ -152,7 +156,7 @@ class JobStore:
             return None
         try:
             return work_from(key, fields)
-        except (KeyError, TypeError, ValueError) as error:
+        except _UNREADABLE as error:
             verdict = GenerationFailed(f"the stored work cannot be read: {type(error).__name__}: {error}")
             self.fail(Unread(key, fields["token"]), verdict, max_attempts=1)
             return None
@@ -268,5 +272,15 @@ class JobStore:
 def _to_send(answers: list[list[str]]) -> list[Work]:
     """Works with the id of their next message: each message has one of its own, since every worker discards a revoked
     id, and teaches it to those that come later."""
-    works = [work_from(key, pairs(fields)) for key, *fields in answers]
+    works = [work for key, *fields in answers if (work := _sendable(key, pairs(fields))) is not None]
     return [replace(work, task_id=str(uuid.uuid4())) if work.messages else work for work in works]
+
+
+def _sendable(key: str, fields: dict[str, str]) -> Work | None:
+    """Work, or as much of it as a message needs: the worker who cannot read the rest ends it in words."""
+    for known in (fields, fields | {"request": "", "options": "", "timings": ""}):
+        try:
+            return work_from(key, known)
+        except _UNREADABLE as error:
+            log.error("work %s cannot be read: %s: %s", key, type(error).__name__, error)
+    return None

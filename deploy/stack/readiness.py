@@ -35,7 +35,7 @@ class Readiness:
             return "waiting for the API"
         if health["redis"] != "ok":
             return "waiting for Redis"
-        here = [worker for worker in health["workers"] if worker["alive"] and worker["host"] == socket.gethostname()]
+        here = [worker for worker in health["workers"] if worker["ready"] and worker["host"] == socket.gethostname()]
         for queue, wanted in self._wanted.items():
             signed_in = sum(worker["queue"] == queue for worker in here)
             if signed_in < wanted:
