@@ -159,6 +159,9 @@ class Settings(BaseSettings):
     job_time_limit_s: PositiveFloat = Field(1800, description="Longest run of one generation")
     stall_limit_s: PositiveFloat = Field(600, description="Longest silence of a running generation")
     max_attempts: PositiveInt = Field(3, description="Runs of one generation before it counts as poison")
+    generator_wait_s: PositiveFloat = Field(
+        120, description="Time without a worker that offers a generator after which its jobs fail and new ones get 503"
+    )
     heartbeat_s: PositiveFloat = Field(2, description="Time between two heartbeats of a worker")
     heartbeat_timeout_s: PositiveFloat = Field(10, description="Silence after which a worker counts as dead")
     stop_grace_s: NonNegativeFloat = Field(

@@ -31,7 +31,7 @@ def api(settings: Settings) -> str | None:
 
 
 def worker(settings: Settings) -> str | None:
-    """What is wrong with the workers of this container; `None` when each one's heart beats.
+    """What is wrong with the workers of this container; `None` when one beats and takes messages.
 
     Not `celery inspect ping`: the parent process answers that, whatever became of the child that works.
     """
@@ -50,8 +50,10 @@ def worker(settings: Settings) -> str | None:
         return None
     if not here:
         return "no worker of this host has signed in"
-    silent_s = min(worker.seen_s_ago for worker in here)
-    return f"the last heartbeat was {silent_s:.0f} s ago" if silent_s > settings.heartbeat_timeout_s else None
+    alive = [worker for worker in here if worker.alive(settings.heartbeat_timeout_s)]
+    if not alive:
+        return f"the last heartbeat was {min(worker.seen_s_ago for worker in here):.0f} s ago"
+    return None if any(worker.consuming for worker in alive) else "it takes no messages from its queue"
 
 
 CHECKS: dict[str, Callable[[Settings], str | None]] = {"api": api, "worker": worker}

@@ -46,14 +46,19 @@ def worker_findings(redis: Redis, settings: Settings, *, runs: bool) -> Iterator
 
 def _queue(queue: str, workers: list[WorkerInfo], patience_s: float, runs: bool) -> Finding:
     name = f"{queue} workers"
-    alive = [one for one in workers if one.seen_s_ago < patience_s]
+    alive = [one for one in workers if one.alive(patience_s)]
     silent = len(workers) - len(alive)
+    deaf = sum(not one.consuming for one in alive)
     if not alive:
         grade = fail if runs else warn
         says = f"none is alive{f', {silent} silent' if silent else ''}"
         return grade(name, says, "they start with `./orfeas up`; their log says why they end")
     devices = ", ".join(sorted({one.device for one in alive}))
     says = f"{len(alive)} alive on {devices}"
+    if deaf:
+        grade = fail if deaf == len(alive) else warn
+        mend = "their log says what Redis refuses them; after `celery control cancel_consumer`, restart them"
+        return grade(name, f"{says}, {deaf} of them take no work", mend)
     if silent:
         return warn(name, f"{says}, {silent} silent", "a silent one is forgotten and its work taken over by itself")
     return ok(name, says)

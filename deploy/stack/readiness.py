@@ -46,7 +46,7 @@ class Readiness:
             return Missing("waiting for the API")
         if health["redis"] != "ok":
             return self._redis
-        here = [worker for worker in health["workers"] if worker["alive"] and worker["host"] == socket.gethostname()]
+        here = [worker for worker in health["workers"] if worker["ready"] and worker["host"] == socket.gethostname()]
         for queue, wanted in self._wanted.items():
             signed_in = sum(worker["queue"] == queue for worker in here)
             if signed_in < wanted:
