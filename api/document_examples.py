@@ -13,7 +13,9 @@ _KEY = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 # A red square, eight pixels wide.
 _PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP8z4AdMOEQH6QSAM1BAQ/oQeJvAAAAAElFTkSuQmCC"
 _FILE = "(the bytes of cup.png)"
-_PICTURES_TAKEN = "image/png, image/jpeg, image/webp, image/gif, image/bmp, image/tiff, image/x-portable-anymap"
+_PICTURES_TAKEN = ", ".join(
+    f"image/{kind}" for kind in ("png", "jpeg", "webp", "avif", "gif", "bmp", "tiff", "x-portable-anymap")
+)
 
 _QUEUED: dict[str, Any] = {
     "id": _ID, "task_id": f"{_ID}-1", "status": "queued", "stage": None, "progress": 0, "queue_position": 0,

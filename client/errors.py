@@ -132,7 +132,7 @@ class TooLarge(BadRequest):
 
 
 class UnsupportedMedia(BadRequest):
-    advice = "send a PNG, JPEG, WebP, TIFF or BMP picture"
+    advice = "send a PNG, JPEG, WebP, AVIF, GIF, BMP, TIFF or PNM picture"
 
 
 class ValidationFailed(BadRequest):
