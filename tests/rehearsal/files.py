@@ -44,7 +44,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Service:
-    """One container or unit as its file describes it; `folders` are those that it may write to, by the volume's name."""
+    """One container or unit as its file describes it; `folders`: where it may write, and the volume's name."""
 
     name: str
     image: Image
@@ -82,10 +82,9 @@ def _after(image: Image, instruction: str, rest: str) -> Image:
             return replace(image, directory=rest)
         case "COPY":
             *sources, target = rest.split()
-            targets = (
-                f"{image.directory}/{target}" + (f"/{Path(one).name}" if target[-1] in "./" else "") for one in sources
-            )
-            return replace(image, copies=(*image.copies, *zip(sources, targets, strict=True)))
+            folder = f"{image.directory}/{target}"
+            copies = ((one, f"{folder}/{Path(one).name}" if target[-1] in "./" else folder) for one in sources)
+            return replace(image, copies=(*image.copies, *copies))
         case "RUN":
             return replace(
                 image,

@@ -100,7 +100,7 @@ class Container:
         return self.probe(kind)[0] == 0
 
     def stop(self) -> float:
-        """As Docker, Kubernetes and systemd do: SIGTERM, and SIGKILL at the end of the grace, which is an error here."""
+        """SIGTERM, as Docker, Kubernetes and systemd send it; not to have ended within the grace is an error here."""
         began, self.stopped = time.monotonic(), True
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(self.service.grace_s)
@@ -169,7 +169,8 @@ class Machine:
             "root": str(root), "binds": binds, "hostname": name, "directory": service.image.directory,
             "uid": service.image.uid, "command": list(service.command), "read_only": service.read_only,
             "environment": {
-                "PATH": f"{service.image.venv}/bin:/usr/bin:/bin", "HOME": "/home/orfeas", **service.environment, **more,
+                "PATH": f"{service.image.venv}/bin:/usr/bin:/bin", "HOME": "/home/orfeas",
+                **service.environment, **more,
             },
         }  # fmt: skip
         log = self.folder / f"{name}.log"
@@ -205,7 +206,7 @@ def _made(folder: Path, uid: int) -> Path:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "data", "node_modules"))
+        shutil.copytree(source, target, symlinks=True)
     else:
         shutil.copy(source, target)
 
@@ -237,10 +238,8 @@ def _install(image: Image, venv: Path, plugins: Mapping[str, Path]) -> None:
         for script in found.entry_points.select(group="console_scripts"):
             module, _, call = script.value.partition(":")
             path = venv / "bin" / script.name
-            python = image.venv + "/bin/python"
-            path.write_text(
-                f"#!{python}\nimport sys\nfrom {module} import {call.split(' ')[0]} as run\nsys.exit(run())\n"
-            )
+            code = f"import sys\nfrom {module} import {call.split(' ')[0]} as run\nsys.exit(run())\n"
+            path.write_text(f"#!{image.venv}/bin/python\n{code}")
             path.chmod(0o755)
     for name, source in plugins.items():
         _copy(source, site / name)

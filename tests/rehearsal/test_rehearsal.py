@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import time
 from collections import Counter
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tests.e2e.processes import ROOT
+from tests.faults.bucket import Bucket
 from tests.house import picture
-from tests.rehearsal.files import Service, compose
+from tests.rehearsal.files import Service, compose, kubernetes, unit
 from tests.rehearsal.machine import Container, Machine, on_a_machine_of_its_own
 from tests.servers import wait_until
 
@@ -25,6 +28,8 @@ START_LIMIT_S = 60.0
 GENERATION_S = 9.0
 KEYS = {"API_KEYS": "a-user-key", "ADMIN_KEYS": "an-admin-key"}
 LAB = "/lab"
+# What Kubernetes says of Services called `redis` and `flower` to each pod that does not refuse to hear it.
+LINKS = {"REDIS_PORT": "tcp://10.96.0.5:6379", "FLOWER_PORT": "tcp://10.96.0.6:5555", "REDIS_SERVICE_HOST": "10.96.0.5"}
 
 
 class Played:
@@ -107,6 +112,65 @@ def test_compose_without_keys_serves_and_lets_a_scaled_down_worker_finish(
         for one in streams:
             one.close()
         play.scale_down_in_the_middle("middle", lambda: worker)
+
+
+@on_a_machine_of_its_own
+def test_kubernetes_pods_pass_their_probes_beside_services_of_any_name_and_finish_what_they_run(
+    tmp_path: Path, plugins: dict[str, Path]
+) -> None:
+    bucket = Bucket()
+    bucket.client.create_bucket(Bucket="orfeas")
+    pods = kubernetes({**KEYS, **bucket.environment}, links=LINKS)
+    with Machine(tmp_path, plugins) as machine:
+        redis = machine.redis()
+        api, render = machine.start(pods["orfeas-api"]), machine.start(pods["orfeas-render"])
+        flower = machine.start(pods["orfeas-flower"])
+        worker = machine.start(with_lab(pods["orfeas-worker"]), ORFEAS_LAB=LAB, DEVICE="cpu")
+        play = Played(machine, Authorization="Bearer a-user-key")
+        for one in (worker, render):
+            machine.wait_until(lambda one=one: one.healthy("startupProbe"), f"{one.service.name} to have started")
+        for kind in ("readinessProbe", "livenessProbe"):
+            machine.wait_until(lambda kind=kind: passes(api, kind, 5000), f"{kind} of the API")
+        machine.wait_until(lambda: passes(flower, "readinessProbe", 5555), "Flower to be ready")
+        play.scale_down_in_the_middle("middle", lambda: worker)
+        redis.send_signal(signal.SIGSTOP)
+        machine.wait_until(lambda: not passes(api, "readinessProbe", 5000), "the API not to be ready without Redis")
+        assert passes(api, "livenessProbe", 5000), "a broken Redis must not restart the API"
+        assert render.healthy("livenessProbe"), "nor a worker"
+        redis.send_signal(signal.SIGCONT)
+    bucket.close()
+
+
+def passes(one: Container, kind: str, port: int) -> bool:
+    """As the kubelet asks: at the pod's address, without a key."""
+    probe = one.service.probes[kind]
+    try:
+        answer = httpx.get(
+            f"http://127.0.0.1:{port}{probe.path}", headers={"Host": f"10.1.2.3:{port}"}, timeout=probe.timeout_s,
+            trust_env=False,
+        )  # fmt: skip
+    except httpx.TransportError:
+        return False
+    return 200 <= answer.status_code < 400
+
+
+@on_a_machine_of_its_own
+def test_systemd_units_work_in_a_system_that_they_cannot_write_and_leave_nothing_behind(
+    tmp_path: Path, plugins: dict[str, Path]
+) -> None:
+    with Machine(tmp_path, plugins) as machine:
+        stack = machine.start(unit("orfeas.service", {"GENERATE_WORKERS": "0", "FLOWER_PORT": "0"}), hostname="one")
+        there = {"REDIS_URL": "redis://127.0.0.1:6399/0", "ARCHIVE_URL": "/var/lib/orfeas/archive"}
+        worker = machine.start(
+            with_lab(unit("orfeas-worker@.service", there, instance="0")), hostname="two", ORFEAS_LAB=LAB, DEVICE="cpu"
+        )
+        play = Played(machine)
+        machine.wait_until(lambda: play.answers("/ready"), "the stack to be ready")
+        play.scale_down_in_the_middle("middle", lambda: worker)
+        members = psutil.Process(stack.process.pid).children(recursive=True)
+        assert len(members) >= 4
+        stack.stop()
+        assert not psutil.wait_procs(members, timeout=1)[1], "systemd has nothing left to kill"
 
 
 def stream() -> socket.socket:
