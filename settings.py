@@ -1,14 +1,21 @@
 """Every setting of the service, read from the environment in this one file and checked at start.
 
 Names in the environment are the upper-case field names. `docs/operate/settings.md` lists them; a test compares.
+Programs that run unattended read them with `load`; what listens at an address of its own checks HOST by itself.
 """
 
 from __future__ import annotations
 
 import base64
+import ipaddress
+import logging
+import os
+import re
+import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote_to_bytes
 
 from pydantic import (
     AfterValidator,
@@ -18,11 +25,16 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationError,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+import logs
+
+ROOT = Path(__file__).resolve().parent
 EMBEDDED_REDIS_PORT = 6399
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _HOW_TO_MAKE_ONE = "`echo whsec_$(openssl rand -base64 32)` makes one"
 
 
@@ -30,8 +42,32 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().resolve()
 
 
+def _archive(url: str) -> str:
+    """One spelling for one place: a folder as `file://` and its path, quoted; a relative one lies in the checkout."""
+    scheme, separator, rest = re.sub(r"^(?i:file):/(?!/)", "file:///", url).partition("://")
+    if not url or (separator and scheme.lower() != "file"):
+        # What is odd in the name of an object must not read as a query or a fragment.
+        return url.replace("?", "%3F").replace("#", "%23")
+    path = url
+    if separator:
+        host, slash, path = rest.partition("/")
+        if host.lower() not in ("", "localhost") or not slash:
+            raise ValueError("file://host names another host; a folder is file:///path, or its path alone")
+        path = os.fsdecode(unquote_to_bytes(f"/{path}"))
+    return (ROOT / Path(path).expanduser()).resolve().as_uri()
+
+
 def _comma_separated(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _redis_url(url: str) -> str:
+    if not url.strip():
+        return ""
+    from cache.redis_url import RedisAddress  # here, since the package takes long to load and most hosts need it not
+
+    RedisAddress.parse(url.strip())
+    return url.strip()
 
 
 def _webhook_secrets(secrets: tuple[str, ...]) -> tuple[str, ...]:
@@ -45,7 +81,31 @@ def _webhook_secrets(secrets: tuple[str, ...]) -> tuple[str, ...]:
     return secrets
 
 
+def _without_service_link(value: object, default: int) -> object:
+    """Kubernetes sets `REDIS_PORT=tcp://…` in every pod beside a Service called `redis`: that is no setting of ours."""
+    return default if is_service_link(value) else value
+
+
+def is_service_link(value: object) -> bool:
+    """Whether Kubernetes made this value of a variable that ends in `_PORT`."""
+    return isinstance(value, str) and re.match(r"(tcp|udp|sctp)://", value) is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this host reaches what listens there."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 Keys = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 
 
 class Settings(BaseSettings):
@@ -62,8 +122,15 @@ class Settings(BaseSettings):
 
     # Where it listens
     host: str | None = Field(None, description="Address to bind; loopback unless API keys are set")
+    protected_mode: bool = Field(
+        True, description="0: any HOST without keys, for a container whose port is published on loopback only"
+    )
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the REST API and the page")] = 5000
-    flower_port: Annotated[int, Field(ge=0, le=65535, description="Port of Flower; 0 starts none")] = 5555
+    flower_port: Annotated[
+        int,
+        BeforeValidator(lambda value: _without_service_link(value, 5555)),
+        Field(ge=0, le=65535, description="Port of Flower; 0 starts none"),
+    ] = 5555
     api_processes: PositiveInt = Field(1, description="gunicorn processes")
     api_threads: PositiveInt = Field(256, description="Threads of each gunicorn process; one per long poll or stream")
 
@@ -74,12 +141,16 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
         Path(__file__).parent / "data", description="Folder of the embedded Redis, the default archive and the logs"
     )
-    redis_url: str = Field("", repr=False, description="Queue and job state; empty: the embedded server")
-    cache_redis_url: str = Field("", repr=False, description="Shared cache tier; empty: the same as REDIS_URL")
-    archive_url: str = Field(
+    redis_url: RedisUrl = Field("", repr=False, description="Queue and job state; empty: the embedded server")
+    cache_redis_url: RedisUrl = Field("", repr=False, description="Shared cache tier; empty: the same as REDIS_URL")
+    archive_url: Annotated[str, AfterValidator(_archive)] = Field(
         "", repr=False, description="Durable results: a folder or s3://bucket/prefix; empty: in DATA_DIR"
     )
-    redis_port: Annotated[int, Field(ge=1, le=65535, description="Port of the embedded Redis")] = EMBEDDED_REDIS_PORT
+    redis_port: Annotated[
+        int,
+        BeforeValidator(lambda value: _without_service_link(value, EMBEDDED_REDIS_PORT)),
+        Field(ge=1, le=65535, description="Port of the embedded Redis"),
+    ] = EMBEDDED_REDIS_PORT
 
     # Who does the work
     generate_workers: NonNegativeInt = Field(1, description="Generate workers on this host: one per GPU")
@@ -88,6 +159,9 @@ class Settings(BaseSettings):
     job_time_limit_s: PositiveFloat = Field(1800, description="Longest run of one generation")
     stall_limit_s: PositiveFloat = Field(600, description="Longest silence of a running generation")
     max_attempts: PositiveInt = Field(3, description="Runs of one generation before it counts as poison")
+    generator_wait_s: PositiveFloat = Field(
+        120, description="Time without a worker that offers a generator after which its jobs fail and new ones get 503"
+    )
     heartbeat_s: PositiveFloat = Field(2, description="Time between two heartbeats of a worker")
     heartbeat_timeout_s: PositiveFloat = Field(10, description="Silence after which a worker counts as dead")
     stop_grace_s: NonNegativeFloat = Field(
@@ -178,6 +252,16 @@ class Settings(BaseSettings):
         return self.host or ("0.0.0.0" if self.api_keys or self.admin_keys else "127.0.0.1")
 
     @cached_property
+    def local_url(self) -> str:
+        """Where the API answers, seen from its own host."""
+        return f"http://{_in_url(_ANY_ADDRESS.get(self.bind_host, self.bind_host))}:{self.port}"
+
+    @cached_property
+    def bind_address(self) -> str:
+        """Where the API listens, as gunicorn wants it."""
+        return f"{_in_url(self.bind_host)}:{self.port}"
+
+    @cached_property
     def effective_rate_limit(self) -> str:
         """What one caller may ask; empty when nothing is limited."""
         if self.rate_limit == "0":
@@ -186,7 +270,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _stay_on_loopback_without_keys(self) -> Self:
-        if self.host not in (None, "127.0.0.1", "::1", "localhost") and not (self.api_keys or self.admin_keys):
+        open_to_others = self.host is not None and not is_loopback(self.host)
+        if self.protected_mode and open_to_others and not (self.api_keys or self.admin_keys):
             raise ValueError(f"HOST={self.host} would let anybody in: set API_KEYS or ADMIN_KEYS, or leave HOST empty")
         return self
 
@@ -209,6 +294,38 @@ class Settings(BaseSettings):
             for name, value in self.model_dump(mode="json").items()
             if value is not None
         }
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of this process' environment, with its logs set up as they say; for programs that nobody watches.
+
+    Raises:
+        SystemExit: a value is out of range; the log names the setting.
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        logs.configure(as_json=os.environ.get("LOG_FORMAT") == "json")
+        for line in problems(error):
+            logging.getLogger("orfeas.settings").critical(line)
+        sys.exit(2)
+    logs.configure(as_json=settings.log_format == "json", level=settings.log_level)
+    return settings
+
+
+def problems(error: ValidationError) -> list[str]:
+    """One sentence per setting that is out of range; none shows its value."""
+    found = []
+    for row in error.errors(include_url=False, include_context=False, include_input=False):
+        name, message = ".".join(map(str, row["loc"])).upper(), row["msg"].removeprefix("Value error, ")
+        found.append(message if message.startswith(name) else f"{name}: {message}")
+    return found
+
+
+def drop_service_links() -> None:
+    """Forget what Kubernetes says of a Service called `flower`: Flower would take it for its port, and end."""
+    for name in [name for name, value in os.environ.items() if name.startswith("FLOWER_") and is_service_link(value)]:
+        del os.environ[name]
 
 
 def as_table() -> str:

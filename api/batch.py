@@ -16,7 +16,7 @@ from api.auth import caller
 from api.errors import Problem, problem_from, problem_of
 from api.jobs import accept, order_body
 from api.limits import charge_pictures
-from api.ordering import decode_base64, file_name, order_from
+from api.ordering import decode_base64, file_name, order_from, text_fields
 from api.problems import problems
 from api.schemas import BatchBody, JobBody
 from api.services import Services, services
@@ -119,7 +119,7 @@ def _placed(order: Order, number: int, name: str | None) -> Order:
 def _from_form(request: Request, limit_bytes: int) -> tuple[list[Picture], dict[str, Any]]:
     request.max_content_length = limit_bytes  # files go to disk beyond half a megabyte each, so many take no memory
     try:
-        files, fields = request.files, request.form.to_dict()
+        files, fields = request.files, text_fields(request)
     except RequestEntityTooLarge:
         detail = f"the upload is {request.content_length} bytes; the limit is {limit_bytes} (MAX_BATCH_MB)"
         raise Problem(413, "batch_too_large", detail) from None

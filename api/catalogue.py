@@ -17,19 +17,12 @@ catalogue = APIBlueprint("catalogue", __name__, abp_tags=[Tag(name="generators")
 def list_generators() -> dict[str, Any]:
     """Names, needs, and the JSON schema of each generator's parameters."""
     house = services()
-    alive = [one for one in house.fleet.workers() if one.seen_s_ago < house.settings.heartbeat_timeout_s]
-    offered = {name for worker in alive for name in worker.offers}
     bodies = [
         GeneratorBody(
             name=card.name, title=card.title, revision=card.revision, default=card.default, needs=list(card.needs),
-            available=card.unavailable_because is None and card.name in offered,
-            unavailable_because=card.unavailable_because or _absence(card.name in offered),
+            available=card.unavailable_because is None, unavailable_because=card.unavailable_because,
             parameters=card.schema,
         )
         for card in sorted(house.fleet.cards().values(), key=lambda card: (not card.default, card.name))
     ]  # fmt: skip
     return GeneratorList(generators=bodies).model_dump(mode="json")
-
-
-def _absence(offered: bool) -> str | None:
-    return None if offered else "no live worker offers it"

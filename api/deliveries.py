@@ -20,6 +20,7 @@ from api.outbound import NoAnswer, Outbound
 from api.schemas import JobBody
 from api.services import Services
 from api.signatures import Signer
+from cache.background import Loop
 from jobs.store import JobStore
 from jobs.webhooks import DAY_S, Delivery, Outbox, Try
 from version import VERSION
@@ -102,14 +103,15 @@ class Deliverer:
         self._shares = Shares(share)
         self._looking = threading.Lock()
         self._stop = threading.Event()
+        self._loops: list[Loop] = []
 
     def start(self) -> None:
         """Daemon threads: what they hold when the process ends is delivered when its lease has ended."""
-        for number in range(self._threads):
-            threading.Thread(target=self._run, name=f"webhooks-{number}", daemon=True).start()
+        self._loops = [Loop("webhooks", self._take_turn, stop=self._stop).start() for _ in range(self._threads)]
 
     def close(self) -> None:
-        self._stop.set()
+        for loop in self._loops:
+            loop.close()
         self._shares.freed.set()
 
     def deliver_next(self) -> bool:
@@ -119,35 +121,31 @@ class Deliverer:
             self._deliver(delivery)
         return delivery is not None
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            with self._looking:
-                delivery = self._next()
-            if delivery is not None:
-                self._deliver_safely(delivery)
+    def _take_turn(self) -> float:
+        with self._looking:
+            delivery = self._next()
+        if delivery is not None:
+            try:
+                self._deliver(delivery)
+            except RedisError as error:
+                log.warning("the webhook of job %s will be sent again: %s", delivery.job_id, error)
+            finally:
                 self._shares.give_back(delivery.owner)
+        return 0.0
 
     def _next(self) -> Delivery | None:
         while not self._stop.is_set():
             self._shares.freed.clear()
             try:
                 delivery = self._outbox.claim(busy=self._shares.used_up())
-            except RedisError as error:
-                log.warning("webhooks wait: Redis does not answer: %s", error)
-                delivery = None
+            except Exception:
+                self._stop.wait(LOOK_EVERY_S)  # here, so that the other threads do not fail in turn meanwhile
+                raise
             if delivery is not None:
                 self._shares.take(delivery.owner)
                 return delivery
             self._shares.freed.wait(LOOK_EVERY_S)
         return None
-
-    def _deliver_safely(self, delivery: Delivery) -> None:
-        try:
-            self._deliver(delivery)
-        except RedisError as error:
-            log.warning("the webhook of job %s will be sent again: Redis does not answer: %s", delivery.job_id, error)
-        except Exception:
-            log.exception("the webhook of job %s could not be sent", delivery.job_id)
 
     def _deliver(self, delivery: Delivery) -> None:
         job = self._store.job(delivery.job_id)

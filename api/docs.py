@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from flask import Response, send_from_directory
+from flask import Response
 
-from api.pages import kept, page, pages
+from api.pages import file, page, pages
 
 # Swagger UI styles its elements inline and draws its icons as data: URLs.
 CONTENT_POLICY = "; ".join((
@@ -30,7 +30,7 @@ def read_docs() -> Response:
 
 @pages.get("/docs/swagger/<path:name>")
 def read_docs_file(name: str) -> Response:
-    return kept(send_from_directory(_swagger(), name, conditional=True))
+    return file(_swagger(), name)
 
 
 def _swagger() -> Path:

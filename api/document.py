@@ -17,12 +17,14 @@ from api import document_examples as examples
 from api import document_parts as parts
 from api.auth import PUBLIC_BLUEPRINTS
 from api.problems import problems
+from api.schemas import JOB_ID_MAX
 from settings import Settings
 
 Operation = dict[str, Any]
 
 _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 _FILE = re.compile(r"/static/|/docs/|/favicon\.ico$")  # what pages are made of: no calls
+_ID = {"type": "string", "maxLength": JOB_ID_MAX}
 _METHODS = ("get", "post", "delete", "put", "patch")
 
 
@@ -117,7 +119,7 @@ def _page(app: Flask, path: str, endpoint: str) -> Operation:
     return {
         "summary": words[0] if words else parts.PAGE_SUMMARIES.get(path, "A page for people"),
         "tags": ["pages"],
-        "parameters": [{"name": one, "in": "path", "required": True, "schema": {"type": "string"}} for one in names],
+        "parameters": [{"name": one, "in": "path", "required": True, "schema": _ID} for one in names],
         "responses": {"200": {"description": "OK", "content": {media_type: {}}}}
         | ({"404": {"$ref": "#/components/responses/404"}} if names else {}),
     }

@@ -34,10 +34,12 @@ _STATS: dict[str, Any] = {
 }  # fmt: skip
 _HEALTH: dict[str, Any] = {
     "status": "ok", "version": "0.1.0", "redis": "ok", "queues": {"generate": 3, "render": 0},
+    "stalled": {"generate": 0, "render": 0}, "threads_gone": [],
     "workers": [
         {
-            "id": _WORKER, "host": "gpu1", "queue": "generate", "device": "cuda:0", "alive": True, "seen_s_ago": 0.6,
-            "doing": "inflate 76afd304a39b", "memory_used_mb": 2150.0, "memory_total_mb": 81559.0,
+            "id": _WORKER, "host": "gpu1", "queue": "generate", "device": "cuda:0", "alive": True, "ready": True,
+            "seen_s_ago": 0.6, "doing": "inflate 76afd304a39b", "memory_used_mb": 2150.0, "memory_total_mb": 81559.0,
+            "threads_gone": [],
         }
     ],
 }  # fmt: skip

@@ -13,7 +13,9 @@ _KEY = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 # A red square, eight pixels wide.
 _PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP8z4AdMOEQH6QSAM1BAQ/oQeJvAAAAAElFTkSuQmCC"
 _FILE = "(the bytes of cup.png)"
-_PICTURES_TAKEN = "image/png, image/jpeg, image/webp, image/gif, image/bmp, image/tiff, image/x-portable-anymap"
+_PICTURES_TAKEN = ", ".join(
+    f"image/{kind}" for kind in ("png", "jpeg", "webp", "avif", "gif", "bmp", "tiff", "x-portable-anymap")
+)
 
 _QUEUED: dict[str, Any] = {
     "id": _ID, "task_id": f"{_ID}-1", "status": "queued", "stage": None, "progress": 0, "queue_position": 0,
@@ -65,9 +67,10 @@ _PROBLEMS: dict[str, Problem] = {
     "404": Problem(404, "job_not_found", f"no job has the id '{_ID}'; it may have been forgotten (JOB_RETENTION_S)"),
     "409": Problem(409, "not_ready", "the job is running; wait for it with ?wait=30", retryable=True),
     "410": Problem(410, "result_gone", "the result is kept no longer"),
+    "412": Problem(412, "precondition_failed", "it is not the version that If-Match names"),
     "413": Problem(413, "image_too_large", "the image is 30000000 bytes; the limit is 26214400 (MAX_UPLOAD_MB)"),
     "415": Problem(415, "unsupported_media_type", "send multipart/form-data or application/json, not text/plain"),
-    "416": Problem(416, "requested_range_not_satisfiable", "The server cannot provide the requested range."),
+    "416": Problem(416, "requested_range_not_satisfiable", "there are 1024 bytes; none of them was asked for"),
     "422": Problem(
         422, "bad_parameters", "size_mm: Input should be greater than 0",
         errors=[FieldError("size_mm", "Input should be greater than 0")],

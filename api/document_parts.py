@@ -41,7 +41,7 @@ HEADERS: dict[str, Any] = {
     "ETag": _header("SHA-256 of the bytes; the same URL always has the same", '"9f86d081884c7d65"'),
     "Content-Disposition": _header("A file name", 'attachment; filename="inflate-0123456789ab.glb"'),
     "Cache-Control": _header("Results never change", "private, max-age=31536000, immutable"),
-    "Content-Range": _header("Which bytes these are", "bytes 0-99/1024"),
+    "Content-Range": _header("Which bytes these are, or how many there are", "bytes 0-99/1024"),
 }
 
 
@@ -64,12 +64,14 @@ PARAMETERS: dict[str, Any] = {
     ),
     "Cache-Control": _parameter("Cache-Control", "`no-cache` makes it anew, whatever is there already", "no-cache"),
     "If-None-Match": _parameter("If-None-Match", "An `ETag` that you hold: 304 when it is the same", '"9f86d081884c"'),
+    "If-Match": _parameter("If-Match", "An `ETag` that you hold: 412 when it is another", '"9f86d081884c"'),
+    "If-Range": _parameter("If-Range", "An `ETag` that you hold: without it `Range` is ignored", '"9f86d081884c"'),
     "Range": _parameter("Range", "Some of the bytes, to go on with a download", "bytes=0-99"),
     "Last-Event-ID": _parameter("Last-Event-ID", "The last event that you have seen, to go on after it", "3-0-"),
 }  # fmt: skip
 
 _SUBMISSION = ("Idempotency-Key", "Cache-Control")
-_FILE = ("If-None-Match", "Range")
+_FILE = ("If-None-Match", "If-Match", "Range", "If-Range")
 REQUEST_HEADERS: dict[str, tuple[str, ...]] = {
     "submit_job": _SUBMISSION,
     "submit_batch": _SUBMISSION,
@@ -86,7 +88,8 @@ RESPONSE_HEADERS: dict[tuple[str, str], tuple[str, ...]] = {
     ("cancel_job", "200"): ("X-Cache",),
     **{(name, "200"): _WHOLE for name in ("read_model", "read_preview")},
     **{(name, "206"): (*_WHOLE, "Content-Range") for name in ("read_model", "read_preview")},
-    **{(name, "304"): ("ETag",) for name in ("read_model", "read_preview")},
+    **{(name, "416"): ("Content-Range",) for name in ("read_model", "read_preview")},
+    **{(name, "304"): ("ETag", "Cache-Control") for name in ("read_model", "read_preview")},
 }
 
 
@@ -95,7 +98,7 @@ def _partial(*media_types: str) -> dict[str, Any]:
     return {
         "206": {"description": "The bytes asked for", "content": {kind: {} for kind in media_types}},
         "304": {"description": "You have it already"},
-        "416": {**problems(409)[409], "description": "There are no such bytes"},
+        **{str(status): problem for status, problem in problems(412, 416).items()},
     }
 
 

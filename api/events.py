@@ -99,7 +99,7 @@ def fleet_now(house: Services) -> dict[str, Any]:
     workers = [
         {
             "id": one.id, "host": one.host, "queue": one.queue, "device": one.device, "doing": one.doing or None,
-            "alive": one.seen_s_ago < patience_s,
+            "alive": one.alive(patience_s), "ready": one.ready(patience_s),
         }
         for one in house.fleet.workers()
     ]  # fmt: skip

@@ -17,10 +17,11 @@ from prometheus_client.utils import floatToGoString
 from redis import RedisError
 
 from api.services import Services
+from cache.background import THREADS
 from jobs.errors import JobError
 from jobs.figures import Durations, Figures, read_figures
 from jobs.fleet import WorkerInfo
-from jobs.records import QUEUES
+from jobs.records import QUEUES, Queue
 from version import VERSION
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ _ENDS = ("succeeded", "failed", "canceled")
 _ADMISSIONS = ("new", "joined", "done")
 _SERVED = ("MISS", "HIT-L1", "HIT-L2", "HIT-ARCHIVE", "COALESCED")
 _DELIVERIES = ("delivered", "retried", "failed")
+_THREADS = ("cache-beat", "change-feed", "fleet-pulse", "janitor", "pulse", "watch", "webhooks")
 
 
 class FleetCollector:
@@ -42,13 +44,15 @@ class FleetCollector:
         yield _gauge("build_info", "Constant 1, with the version", ["version"], {(VERSION,): 1})
         try:
             figures, workers = read_figures(self._house.store), self._house.fleet.workers()
+            stalled = self._house.store.stalls()
         except RedisError as error:
             log.warning("metrics without the fleet: Redis does not answer: %s", error)
             yield _gauge("redis_up", "1 when the job store answers", [], {(): 0})
             return
         yield _gauge("redis_up", "1 when the job store answers", [], {(): 1})
         yield from _of_jobs(figures)
-        yield from _of_queues(figures, self._house.settings.queue_limit)
+        yield from _of_queues(figures, stalled, self._house.settings.queue_limit)
+        yield from _of_threads(figures, workers, self._house.settings.heartbeat_timeout_s)
         yield from _of_workers(workers, self._house.settings.heartbeat_timeout_s)
         yield from _of_redis(figures)
         yield from _of_cache(self._house.fleet_cache.stats())
@@ -89,19 +93,36 @@ def codes_of(kind: type[JobError]) -> set[str]:
     return {kind.code}.union(*(codes_of(one) for one in kind.__subclasses__()))
 
 
-def _of_queues(figures: Figures, limit: int) -> Iterator[Metric]:
+def _of_queues(figures: Figures, stalled: Mapping[Queue, int], limit: int) -> Iterator[Metric]:
     depths = {(queue,): depth for queue, depth in figures.depths.items()}
     yield _gauge("queue_depth", "Works that wait for a worker", ["queue"], depths)
+    waiting = {(queue,): works for queue, works in stalled.items()}
+    yield _gauge("queue_stalled", "Works that wait beside an idle worker", ["queue"], waiting)
+    sent_again = {(queue,): figures.by("stalled").get(queue, 0) for queue in QUEUES}
+    yield _counter("stalled_works_sent_again", "Times that such a work was sent again", ["queue"], sent_again)
     yield _gauge("queue_limit", "Works that may wait (QUEUE_LIMIT)", [], {(): limit})
     yield _histogram("queue_wait_seconds", "Time from submission to a worker", "queue", figures.waits)
 
 
+def _of_threads(figures: Figures, workers: Iterable[WorkerInfo], patience_s: float) -> Iterator[Metric]:
+    failures = {(name,): 0 for name in _THREADS} | {
+        (name,): number for name, number in figures.by("thread_failed").items()
+    }
+    yield _counter("thread_failures", "Failed steps of background threads, which go on", ["thread"], failures)
+    gone = len(THREADS.gone()) + sum(len(one.threads_gone) for one in workers if one.alive(patience_s))
+    yield _gauge("threads_gone", "Background threads of the workers and of this process that ended", [], {(): gone})
+
+
 def _of_workers(workers: Iterable[WorkerInfo], patience_s: float) -> Iterator[Metric]:
-    alive = [one for one in workers if one.seen_s_ago < patience_s]
+    alive = [one for one in workers if one.alive(patience_s)]
     present = Counter((one.queue, one.device) for one in alive)
     served = {one.queue for one in alive}
     missing = {(queue, "none"): 0 for queue in QUEUES if queue not in served}
     yield _gauge("workers_alive", "Worker processes that beat", ["queue", "device"], present | missing)
+    ready = Counter(one.queue for one in alive if one.ready(patience_s))
+    yield _gauge(
+        "workers_ready", "Those of them that take work", ["queue"], {(queue,): ready[queue] for queue in QUEUES}
+    )
     memory = {
         (one.host, one.device, kind): mb * 2**20
         for one in alive

@@ -11,6 +11,8 @@ from typing import Any
 
 from redis import RedisError
 
+from cache.background import Loop
+
 log = logging.getLogger(__name__)
 
 EVERY_S = 2.0
@@ -25,7 +27,7 @@ class FleetPulse:
         self._watchers: set[threading.Event] = set()
         self._lock = threading.Lock()
         self._left = threading.Event()
-        self._running = False
+        self._loop: Loop | None = None
         self.latest: Mapping[str, Any] | None = None
         self.lost: RedisError | None = None  # why the fleet cannot be seen now
 
@@ -35,9 +37,8 @@ class FleetPulse:
         with self._lock:
             self._watchers.add(changed)
             self._left.clear()
-            if not self._running:
-                self._running = True
-                threading.Thread(target=self._run, name="fleet-pulse", daemon=True).start()
+            if self._loop is None:
+                self._loop = Loop("fleet-pulse", self._round).start()
         try:
             yield
         finally:
@@ -46,14 +47,14 @@ class FleetPulse:
                 if not self._watchers:
                     self._left.set()
 
-    def _run(self) -> None:
-        while True:
-            self._beat()
-            self._left.wait(self._every_s)
-            with self._lock:
-                if not self._watchers:
-                    self._running, self.latest, self.lost = False, None, None
-                    return
+    def _round(self) -> None:
+        with self._lock:
+            if not self._watchers and self._loop is not None:
+                self._loop.close()
+                self._loop, self.latest, self.lost = None, None, None
+                return
+        self._beat()
+        self._left.wait(self._every_s)
 
     def _beat(self) -> None:
         try:
@@ -63,9 +64,6 @@ class FleetPulse:
             with self._lock:
                 self.lost = error
                 self._wake()
-            return
-        except Exception:
-            log.exception("the fleet cannot be seen")
             return
         with self._lock:
             self.lost = None

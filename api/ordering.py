@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from flask import Request
 from pydantic import ValidationError
@@ -21,7 +22,8 @@ from api.targets import checked_url
 from jobs.errors import BadParameters, FieldError
 from jobs.intake import Order
 
-_DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
+_DATA_URI = re.compile(r"\s*data:", re.IGNORECASE)
+_IS_BASE64 = re.compile(r"[:;]\s*base64\s*$", re.IGNORECASE)
 _IDEMPOTENCY_KEY_MAX = 255
 _LABEL_MAX = 200
 
@@ -76,17 +78,33 @@ def checked_webhook(url: str, *, field: str = "webhook_url") -> str:
 
 def _from_form(request: Request) -> tuple[bytes, dict[str, Any]]:
     try:
-        upload, fields = request.files.get("image"), request.form.to_dict()
+        uploads, fields = request.files.getlist("image"), text_fields(request)
     except RequestEntityTooLarge:
         raise too_large(request) from None
     strangers = [name for name in request.files if name != "image"]
     if strangers:
         raise BadParameters([FieldError(name, "is not a known file field; send `image`") for name in strangers])
-    if upload is None:
+    sent = len(uploads) + len(request.form.getlist("image"))
+    if uploads and sent > 1:
+        raise BadParameters([FieldError("image", f"was sent {sent} times; send many to /api/jobs/batch")])
+    if not uploads:
         raise BadParameters([FieldError("image", "is required: a file field with the picture")])
+    upload = uploads[0]
     if not fields.get("label"):
         fields["label"] = file_name(upload) or ""
     return upload.read(), fields
+
+
+def text_fields(request: Request) -> dict[str, str]:
+    """The fields of a form that are no files.
+
+    Raises: BadParameters: one of them was sent twice, so that one of its values would be lost.
+    """
+    given = request.form.to_dict(flat=False)
+    repeated = [FieldError(name, f"was sent {len(values)} times") for name, values in given.items() if len(values) > 1]
+    if repeated:
+        raise BadParameters(repeated)
+    return request.form.to_dict()
 
 
 def file_name(upload: FileStorage) -> str | None:
@@ -108,12 +126,26 @@ def _from_json(body: Any) -> tuple[bytes, dict[str, Any]]:
 
 
 def decode_base64(text: str, *, field: str = "image") -> bytes:
-    """Raises: BadParameters."""
-    match = _DATA_URI.match(text)
+    """Base64 as programs write it: in lines, url-safe or not, padded or not, alone or as a data URI (RFC 2397).
+
+    Raises: BadParameters.
+    """
     try:
-        return base64.b64decode(text[match.end() :] if match else text, validate=True)
+        digits = "".join(_payload(text).split()).replace("-", "+").replace("_", "/")
+        padding = "" if digits.endswith("=") else "=" * (-len(digits) % 4)
+        return base64.b64decode(digits + padding, validate=True)
     except (binascii.Error, ValueError):
         raise BadParameters([FieldError(field, "is neither base64 nor a base64 data URI")]) from None
+
+
+def _payload(text: str) -> str:
+    """What stands behind the comma of a data URI, or all of it. Raises: ValueError."""
+    if not _DATA_URI.match(text):
+        return text
+    head, comma, payload = text.partition(",")
+    if not comma or not _IS_BASE64.search(head):
+        raise ValueError("a data URI without base64")
+    return unquote(payload, errors="strict") if "%" in payload else payload
 
 
 def too_large(request: Request) -> Problem:

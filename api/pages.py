@@ -9,8 +9,9 @@ from pathlib import Path
 
 from flask import Blueprint, Response, request, send_from_directory
 
+from api.conditional import unless_known
 from api.errors import not_found
-from api.schemas import JobPath
+from api.schemas import JOB_ID_MAX
 from api.services import services
 
 FILES = Path(__file__).parent / "static"
@@ -39,11 +40,10 @@ def read_page() -> Response:
 @pages.get("/api/jobs/<job_id>/view")
 def read_view(job_id: str) -> Response:
     """An interactive 3D page for one job; it says by itself when the job is not ready or belongs to somebody else."""
-    path = JobPath(job_id=job_id)
-    if services().store.job(path.job_id) is not None:
+    if len(job_id) <= JOB_ID_MAX and services().store.job(job_id) is not None:
         return page("view.html")
     if not _from_a_browser():
-        raise not_found(path.job_id)
+        raise not_found(job_id)
     response = page("view.html", conditional=False)  # which says it in words
     response.status_code = 404
     return response
@@ -51,7 +51,7 @@ def read_view(job_id: str) -> Response:
 
 @pages.get("/static/<path:name>")
 def read_file(name: str) -> Response:
-    return kept(send_from_directory(FILES, name, conditional=True))
+    return file(FILES, name)
 
 
 @pages.get("/favicon.ico")
@@ -60,7 +60,7 @@ def read_icon() -> Response:
 
 
 def page(name: str, policy: str = CONTENT_POLICY, *, conditional: bool = True) -> Response:
-    response = kept(send_from_directory(FILES, name, conditional=conditional))
+    response = file(FILES, name, conditional=conditional)
     response.headers["Content-Security-Policy"] = policy
     return response
 
@@ -70,6 +70,8 @@ def _from_a_browser() -> bool:
     return request.accept_mimetypes.best_match(["application/problem+json", "text/html"]) == "text/html"
 
 
-def kept(response: Response) -> Response:
+def file(folder: Path, name: str, *, conditional: bool = True) -> Response:
+    """Whole, or 304: what a page is made of is small, so that `Range` is ignored (RFC 9110 §14.2 allows that)."""
+    response = send_from_directory(folder, name, conditional=False)
     response.headers["Cache-Control"] = _LOOK_AGAIN
-    return response
+    return unless_known(request, response) if conditional else response

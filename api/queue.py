@@ -11,4 +11,6 @@ from settings import Settings
 def make_sender(settings: Settings) -> Sender:
     app = Celery("orfeas-api", set_as_current=False)
     app.conf.update(broker_settings(settings.broker_url, longest_job_s=settings.job_time_limit_s))
-    return Sender(app)
+    sender = Sender(app)
+    sender.prepare()
+    return sender

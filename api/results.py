@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Response, request
 from flask_openapi import APIBlueprint, Tag
 
 from api.auth import caller
+from api.conditional import conditional, preconditions
 from api.errors import Problem, unavailable
 from api.jobs import known
 from api.places import place
@@ -28,7 +31,7 @@ RENDER_WAIT_S = 25.0
 
 @results.get("/<job_id>/model.<format>", responses={200: {"content": {MEDIA_TYPES[kind]: {} for kind in FORMATS}}})
 def read_model(path: ModelPath, query: ModelQuery) -> Response:
-    """The mesh, in the job's form or another; supports `If-None-Match` and `Range`."""
+    """The mesh, in the job's form or another; supports `If-None-Match`, `If-Match`, `Range` and `If-Range`."""
     house = services()
     job = finished(house, path.job_id)
     return deliver(house, job, model_options(job, path, query))
@@ -61,21 +64,29 @@ def finished(house: Services, job_id: str) -> Job:
 
 
 def deliver(house: Services, job: Job, options: RenditionOptions | PreviewOptions) -> Response:
-    """The rendition's bytes, with a strong ETag: the same URL always answers the same bytes."""
+    """The rendition's bytes, with a strong ETag: the same URL always answers the same bytes.
+
+    Raises: Problem: 412 or 416, and those of `rendered`.
+    """
     key = options.key(job.key)
-    if request.if_none_match:
-        described = house.cache.describe(key)
-        if described is not MISSING and request.if_none_match.contains(described.meta["result"]["sha256"]):
-            return Response(status=304, headers={"ETag": f'"{described.meta["result"]["sha256"]}"'})
+    if request.if_none_match or request.if_match:
+        described = house.cache.describe(key)  # decides without reading the value
+        if described is not MISSING and preconditions(request, described.meta["result"]["sha256"]) == 304:
+            return _identified(Response(status=304), described.meta)
     found = house.cache.fetch(key)
     if not isinstance(found, Found):
         found = rendered(house, job, options)
-    response = Response(found.data, mimetype=MEDIA_TYPES[options.format])
-    response.set_etag(found.meta["result"]["sha256"])
+    response = _identified(Response(found.data, mimetype=MEDIA_TYPES[options.format]), found.meta)
     response.headers["Content-Disposition"] = f'attachment; filename="{job.generator}-{job.id[:12]}.{options.format}"'
-    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
     response.headers["X-Cache"] = served_from(found.tier) if found.tier else "MISS"
-    return response.make_conditional(request, accept_ranges=True, complete_length=len(found.data))
+    return conditional(request, response)
+
+
+def _identified(response: Response, meta: dict[str, Any]) -> Response:
+    """With the headers that a 304 repeats (RFC 9110 §15.4.5)."""
+    response.set_etag(meta["result"]["sha256"])
+    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    return response
 
 
 def rendered(house: Services, job: Job, options: RenditionOptions | PreviewOptions) -> Found:

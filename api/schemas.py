@@ -13,7 +13,8 @@ from jobs.states import Served, Status
 from jobs.webhooks import WebhookStatus
 
 Priority = Literal["high", "normal", "low"]
-JobId = Annotated[str, Field(max_length=64, description="The job's id, 32 hex digits")]
+JOB_ID_MAX = 64
+JobId = Annotated[str, Field(max_length=JOB_ID_MAX, description="The job's id, 32 hex digits")]
 
 
 class OrderForm(BaseModel):
@@ -162,10 +163,12 @@ class WorkerBody(BaseModel):
     queue: str
     device: str
     alive: bool
+    ready: bool = Field(description="Alive, and its consumer takes messages of its queue")
     seen_s_ago: float
     doing: str | None
     memory_used_mb: float = Field(description="Of its device; 0 where the device does not tell")
     memory_total_mb: float
+    threads_gone: list[str] = Field(description="Background threads of it that ended; its log says why")
 
 
 class HealthBody(BaseModel):
@@ -173,6 +176,8 @@ class HealthBody(BaseModel):
     version: str
     redis: Literal["ok", "down"]
     queues: dict[str, int] = Field(description="Works that wait, per queue")
+    stalled: dict[str, int] = Field(description="Those of them that wait beside an idle worker; they are sent again")
+    threads_gone: list[str] = Field(description="Background threads of the answering process that ended")
     workers: list[WorkerBody]
 
 

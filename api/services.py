@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from dataclasses import dataclass
 
 from flask import current_app
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from api.queue import make_sender
 from cache.agent import CacheAgent
 from cache.archive import Archive
+from cache.background import Loop
 from cache.fleet import FleetCache
 from cache.lru import LRUCache
 from cache.redis import RedisCache
+from cache.redis_client import make_client
 from cache.tiered import TieredCache
 from cache.trace import TraceLog
 from jobs.broker import Sender
@@ -24,6 +23,7 @@ from jobs.feed import ChangeFeed
 from jobs.fleet import Fleet
 from jobs.intake import Intake, UploadLimits
 from jobs.store import JobStore, StoreLimits
+from jobs.threads import report_failures
 from settings import Settings
 
 _ARCHIVE_PATIENCE_S = 5.0  # of one request: a bucket that hangs must not hold a caller for long
@@ -53,7 +53,7 @@ def build_services(settings: Settings) -> Services:
         connect(settings.broker_url),
         StoreLimits(queue_limit=settings.queue_limit, job_retention_s=settings.job_retention_s),
     )
-    fleet = Fleet(store, max_attempts=settings.max_attempts)
+    fleet = Fleet(store, max_attempts=settings.max_attempts, generator_wait_s=settings.generator_wait_s)
     shared = RedisCache(**settings.shared_tier)
     archive = Archive.open(settings.archive_location, timeout_s=_ARCHIVE_PATIENCE_S)
     enabled = not settings.disable_result_cache
@@ -73,32 +73,18 @@ def build_services(settings: Settings) -> Services:
 
 
 def follow_fleet(house: Services) -> None:
-    """Keeps this process' tiers in step with the fleet and counts them into its totals, from a thread of its own."""
+    """Keeps this process' tiers in step with the fleet and counts them, and its threads' failures, into the totals."""
+    Loop("thread-counts", lambda: report_failures(house.store), every_s=house.settings.heartbeat_s).start()
     shared = house.cache.shared
     if shared is None:
         return
     agent = CacheAgent(
         house.cache, shared, f"api-{secrets.token_hex(4)}", queue="api", silence_s=house.settings.heartbeat_timeout_s
     )
-    stop = threading.Event()
-
-    def beat() -> None:
-        while True:
-            agent.beat()
-            if stop.wait(house.settings.heartbeat_s):
-                return
-
-    threading.Thread(target=beat, name="cache-beat", daemon=True).start()
+    Loop("cache-beat", agent.beat, every_s=house.settings.heartbeat_s).start()
     agent.start_reader()
 
 
 def connect(url: str, *, answer_s: float = 0.5) -> Redis:
     """A client that gives up soon: a caller hears 503 within a second, whatever Redis does."""
-    return Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_connect_timeout=0.25,
-        socket_timeout=answer_s,
-        retry=Retry(NoBackoff(), 0),
-        health_check_interval=0,
-    )
+    return make_client(url, connect_timeout_s=0.25, timeout_s=answer_s, decode_responses=True)

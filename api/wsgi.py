@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logs
 from api import create_app
-from api.deliveries import deliver_webhooks
-from api.services import build_services, follow_fleet
-from settings import Settings
+from api.background import Background
+from api.services import build_services
+from settings import load
 
-settings = Settings()
-logs.configure(as_json=settings.log_format == "json", level=settings.log_level)
+# Whoever serves this binds the address, and checks who could reach it.
+settings = load(protected_mode=False)
 services = build_services(settings)
-follow_fleet(services)
-deliver_webhooks(services)
 app = create_app(services)
+background = Background(services)
+# gunicorn.conf.py starts it in each process; under another server the first request does.
+app.before_request(background.start)

@@ -20,6 +20,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from cache.archive_listing import Usage
+from cache.background import Loop
 from cache.fleet_config import LocalConfig
 from cache.redis import RedisCache
 from cache.redis_admin import stats
@@ -66,7 +67,7 @@ class CacheAgent:
         self._applied = 0
         self._catching_up = threading.Lock()
         self._stop = threading.Event()
-        self._reader: threading.Thread | None = None
+        self._reader: Loop | None = None
         self._reading = connect(shared.url, timeout_s=_BLOCK_MS / 1000 + 1)
         self._silence_s = silence_s
         self._missed_beats = False
@@ -94,15 +95,14 @@ class CacheAgent:
 
     def start_reader(self) -> None:
         """Follow changes as they happen, in a thread that ends with the process or with `close`."""
-        self._reader = threading.Thread(target=self._read, name="cache-reader", daemon=True)
-        self._reader.start()
+        self._reader = Loop("cache-reader", self._read, stop=self._stop).start()
 
     def close(self) -> None:
         """Stop the reader, and count this process into the totals at once."""
         self._stop.set()
         if self._reader is not None:
             self._reading.connection_pool.disconnect()  # it may be waiting for news
-            self._reader.join(_BLOCK_MS / 1000 + 1)
+            self._reader.close(_BLOCK_MS / 1000 + 1)
         self._reading.close()
         self._link.attempt("heartbeat", lambda: self._link.run("beat", *self._beat_args(last=True)), None)
 
@@ -203,20 +203,18 @@ class CacheAgent:
             )
         self._tiers.enabled = bool(config.enabled)
 
-    def _read(self) -> None:
-        """Wait for changes on a connection of its own, follow them, and say so at once."""
-        stream = f"{self._link.tag}:events"
-        while not self._stop.is_set():
-            before = self._applied
-            try:
-                if before and not self._reading.xread({stream: f"{before}-0"}, block=_BLOCK_MS, count=1):
-                    continue
-            except (RedisError, OSError):
-                self._stop.wait(_PAUSE_S)
-                continue
-            self.beat()
-            if self._applied == before:
-                self._stop.wait(_PAUSE_S)
+    def _read(self) -> float:
+        """Wait for changes on a connection of its own, follow them, and say so at once; answer how long to pause."""
+        before = self._applied
+        try:
+            if before and not self._reading.xread(
+                {f"{self._link.tag}:events": f"{before}-0"}, block=_BLOCK_MS, count=1
+            ):
+                return 0.0
+        except (RedisError, OSError):
+            return _PAUSE_S
+        self.beat()
+        return _PAUSE_S if self._applied == before else 0.0
 
 
 def own_config(tiers: TieredCache) -> LocalConfig:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, from_url
@@ -35,12 +35,10 @@ def open_store(url: str, timeout_s: float) -> tuple[Any, Path | None]:
     Raises:
         ArchiveUnavailable: it names nothing usable.
     """
-    parts = urlsplit(url)
     try:
-        if parts.scheme == "memory":
+        if url.startswith("memory:"):
             return MemoryStore(), None
-        if parts.scheme in ("", "file"):
-            folder = Path(unquote(parts.path) if parts.scheme else url).expanduser().resolve()
+        if (folder := folder_of(url)) is not None:
             return LocalStore(folder, mkdir=True), folder
         patience = timedelta(seconds=timeout_s)
         return from_url(
@@ -55,6 +53,16 @@ def open_store(url: str, timeout_s: float) -> tuple[Any, Path | None]:
         ), None
     except (BaseError, OSError, ValueError) as error:
         raise ArchiveUnavailable(f"the archive at {url} cannot be opened: {_first_line(error)}") from error
+
+
+def folder_of(url: str) -> Path | None:
+    """The folder that a path or a `file://` URL names, all of it; `None` for other stores."""
+    scheme, separator, rest = re.sub(r"^(?i:file):/(?!/)", "file:///", url).partition("://")
+    if not separator:
+        return Path(url).expanduser().resolve()
+    if scheme.lower() != "file":
+        return None
+    return Path(os.fsdecode(unquote_to_bytes("/" + rest.partition("/")[2]))).resolve()
 
 
 @contextmanager

@@ -6,10 +6,10 @@ Those who wait ask a few times a second whether it is gone. Without Redis everyb
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from types import TracebackType
 
+from cache.background import Loop
 from cache.redis_link import RedisLink
 
 LEASE_S = 2.0
@@ -23,8 +23,7 @@ class Lease:
         self._link = link
         self._name = f"{link.tag}:lease:{key}"
         self._token = secrets.token_hex(8)
-        self._done = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="cache-lease", daemon=True)
+        self._keeper = Loop("cache-lease", self._keep, every_s=LEASE_S / 4, waits_first=True)
 
     def acquire(self) -> bool:
         """Take the lease unless somebody has it; without Redis there is nobody to ask, so it is taken."""
@@ -40,13 +39,11 @@ class Lease:
         self._keeper.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._done.set()
-        self._keeper.join()
+        self._keeper.close(LEASE_S)
         self._link.attempt("lease", lambda: self._link.run("lease", self._name, self._token, 0), None)
 
     def _keep(self) -> None:
-        while not self._done.wait(LEASE_S / 4):
-            self._link.attempt("lease", self._renew, None)
+        self._link.attempt("lease", self._renew, None)
 
     def _renew(self) -> None:
         self._link.run("lease", self._name, self._token, round(LEASE_S * 1000))

@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
-from redis.retry import Retry
 
 from cache.breaker import Breaker
 from cache.errors import SharedUnavailable
+from cache.redis_client import make_client
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -49,17 +48,10 @@ def connect(url: str, *, connect_timeout_s: float = 0.2, timeout_s: float = 0.5,
     """A client with its own pool, short time-outs and no retries; it connects at the first command.
 
     Raises:
-        ValueError: the URL is not one of redis://, rediss:// or unix://.
+        ValueError: the URL is not supported; the message repeats no part of it.
     """
-    return redis.Redis.from_url(
-        url,
-        socket_connect_timeout=connect_timeout_s,
-        socket_timeout=timeout_s,
-        socket_keepalive=True,
-        socket_read_size=1 << 20,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-        **options,
+    return make_client(
+        url, connect_timeout_s=connect_timeout_s, timeout_s=timeout_s, socket_read_size=1 << 20, **options
     )
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
+from client import redirects
 from client.errors import ApiError, Conflict, NotReachable, UnexpectedAnswer
 from client.models import (
     CacheEntry,
@@ -24,7 +26,7 @@ from client.models import (
     as_mapping,
 )
 from client.retries import RETRIED_STATUSES, RetryPolicy
-from client.submission import Image, JobOptions, batch_submission, submission
+from client.submission import Image, JobOptions, batch_submission, sendable, submission
 from client.wire import Answer, Emit, Flow, Open, Request, Send, Sleep, TransportFailure
 
 DEFAULT_URL = "http://127.0.0.1:5000"
@@ -38,12 +40,17 @@ def service_url(url: str) -> str:
 
 def job_path(job: Job | str, tail: str = "") -> str:
     """The path of a job or of something below it."""
-    return f"/api/jobs/{job.id if isinstance(job, Job) else job}{tail}"
+    return f"/api/jobs/{_segment(job.id if isinstance(job, Job) else job)}{tail}"
+
+
+def _segment(text: str) -> str:
+    """One segment of a path, whatever is in it."""
+    return quote(sendable(text), safe="")
 
 
 def query(**values: object) -> dict[str, str]:
     """A query string's values; those that are `None` are left out."""
-    return {name: str(value) for name, value in values.items() if value is not None}
+    return {name: sendable(str(value)) for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -61,13 +68,17 @@ class Core:
         Raises:
             NotReachable: no answer came.
             ApiError: the service refused.
+            Redirected: it is on another host.
         """
-        failures = 0
+        failures = hops = 0
         while True:
             try:
                 answer: Answer = yield effect
                 answer.raise_for_problem(self.now())
-                return answer
+                if answer.status not in redirects.STATUSES:
+                    return answer
+                effect = replace(effect, request=redirects.followed(effect.request, answer, self.url, hops))
+                hops += 1
             except TransportFailure as failure:
                 failures += 1
                 yield from self.pause(failures, NotReachable(self.url, failure.cause), None, retries)
@@ -165,10 +176,10 @@ class Core:
         return self._pages("/api/cache/entries", "entries", CacheEntry.from_body, filters)
 
     def cache_entry(self, key: str) -> Flow[Mapping[str, Any]]:
-        return as_mapping((yield from self.get(f"/api/cache/entries/{key}")), "cache entry")
+        return as_mapping((yield from self.get(f"/api/cache/entries/{_segment(key)}")), "cache entry")
 
     def cache_delete(self, key: str) -> Flow[Mapping[str, Any]]:
-        answer = yield from self.exchange(Send(Request("DELETE", f"/api/cache/entries/{key}")))
+        answer = yield from self.exchange(Send(Request("DELETE", f"/api/cache/entries/{_segment(key)}")))
         return as_mapping(answer.json() if answer.content else {}, "answer to the deletion")
 
     def _pages(self, path: str, name: str, read: Callable[[object], Any], filters: Mapping[str, object]) -> Flow[None]:

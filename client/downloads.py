@@ -24,6 +24,7 @@ DEFAULT_TIMEOUT_S = 120.0
 NOT_READY_POLL_S = 0.5
 # A form that nobody has asked for yet is made while the request is held.
 SILENCE_S = 60.0
+_PART_NAME_MAX = 40  # letters of up to four bytes: a file name has 255 bytes on most file systems
 
 
 class Form(TypedDict, total=False):
@@ -58,7 +59,7 @@ class Sink:
 def part_file(target: Path) -> Iterator[BinaryIO]:
     """A file beside `target` that takes its place when the block ends well, and vanishes when it does not."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+    part = target.with_name(f"{target.name[:_PART_NAME_MAX]}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb+") as stream:
             yield stream

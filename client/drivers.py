@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from client.errors import BadSetting
+from client.network import Route, route
 from client.wire import (
     Answer,
     Call,
@@ -38,7 +40,11 @@ class Driver:
     """Runs flows against one service."""
 
     def __init__(self, url: str, api_key: str | None, sleep: Callable[[float], None]) -> None:
-        self._http = httpx.Client(base_url=url, headers=_default_headers(api_key), follow_redirects=True)
+        self._route = route(url)
+        self._http = httpx.Client(
+            base_url=url, headers=_default_headers(api_key), verify=self._route.tls, proxy=self._route.proxy,
+            trust_env=False,
+        )  # fmt: skip
         self._sleep = sleep
 
     def close(self) -> None:
@@ -46,7 +52,7 @@ class Driver:
 
     def run(self, flow: Flow[T]) -> T:
         """Perform a flow to its end."""
-        with closing(_Hands(self._http, self._sleep)) as hands, closing(flow):
+        with closing(_Hands(self._http, self._route, self._sleep)) as hands, closing(flow):
             step = advance(flow)
             while not isinstance(step, Done):
                 step = advance(flow, hands.perform(step))
@@ -54,7 +60,7 @@ class Driver:
 
     def iterate(self, flow: Flow[None]) -> Iterator[Any]:
         """Perform a flow as far as the caller asks for what it emits."""
-        with closing(_Hands(self._http, self._sleep)) as hands, closing(flow):
+        with closing(_Hands(self._http, self._route, self._sleep)) as hands, closing(flow):
             step = advance(flow)
             while not isinstance(step, Done):
                 if isinstance(step, Emit):
@@ -66,7 +72,11 @@ class AsyncDriver:
     """Runs flows against one service on an event loop."""
 
     def __init__(self, url: str, api_key: str | None, sleep: Callable[[float], Awaitable[None]]) -> None:
-        self._http = httpx.AsyncClient(base_url=url, headers=_default_headers(api_key), follow_redirects=True)
+        self._route = route(url)
+        self._http = httpx.AsyncClient(
+            base_url=url, headers=_default_headers(api_key), verify=self._route.tls, proxy=self._route.proxy,
+            trust_env=False,
+        )  # fmt: skip
         self._sleep = sleep
 
     async def close(self) -> None:
@@ -74,7 +84,7 @@ class AsyncDriver:
 
     async def run(self, flow: Flow[T]) -> T:
         """Perform a flow to its end."""
-        async with aclosing(_AsyncHands(self._http, self._sleep)) as hands:
+        async with aclosing(_AsyncHands(self._http, self._route, self._sleep)) as hands:
             with closing(flow):
                 step = advance(flow)
                 while not isinstance(step, Done):
@@ -83,7 +93,7 @@ class AsyncDriver:
 
     async def iterate(self, flow: Flow[None]) -> AsyncIterator[Any]:
         """Perform a flow as far as the caller asks for what it emits."""
-        async with aclosing(_AsyncHands(self._http, self._sleep)) as hands:
+        async with aclosing(_AsyncHands(self._http, self._route, self._sleep)) as hands:
             with closing(flow):
                 step = advance(flow)
                 while not isinstance(step, Done):
@@ -95,8 +105,9 @@ class AsyncDriver:
 class _Hands:
     """Performs the effects of one flow; holds its open stream."""
 
-    def __init__(self, http: httpx.Client, sleep: Callable[[float], None]) -> None:
+    def __init__(self, http: httpx.Client, way: Route, sleep: Callable[[float], None]) -> None:
         self._http = http
+        self._route = way
         self._sleep = sleep
         self._response: httpx.Response | None = None
         self._chunks: Iterator[bytes] = iter(())
@@ -116,7 +127,7 @@ class _Hands:
                 case Call(function, argument):
                     function(argument)
         except _FAILURES as error:
-            return TransportFailure(error)
+            return TransportFailure(self._route.explained(error))
         return None
 
     def _open(self, request: Request) -> Answer:
@@ -134,8 +145,9 @@ class _Hands:
 class _AsyncHands:
     """Performs the effects of one flow; holds its open stream."""
 
-    def __init__(self, http: httpx.AsyncClient, sleep: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(self, http: httpx.AsyncClient, way: Route, sleep: Callable[[float], Awaitable[None]]) -> None:
         self._http = http
+        self._route = way
         self._sleep = sleep
         self._response: httpx.Response | None = None
         self._chunks: AsyncIterator[bytes] | None = None
@@ -157,7 +169,7 @@ class _AsyncHands:
                     if inspect.isawaitable(returned):
                         await returned
         except _FAILURES as error:
-            return TransportFailure(error)
+            return TransportFailure(self._route.explained(error))
         return None
 
     async def _open(self, request: Request) -> Answer:
@@ -173,8 +185,12 @@ class _AsyncHands:
 
 
 def _default_headers(api_key: str | None) -> dict[str, str]:
+    """Raises: BadSetting: the key holds what no header can."""
     headers = {"User-Agent": "orfeas-client", "Accept": "application/json, */*;q=0.5"}
-    return headers | {"Authorization": f"Bearer {api_key}"} if api_key else headers
+    key = (api_key or "").strip()  # files that keys are read from end in a newline
+    if not (key.isascii() and key.isprintable()):
+        raise BadSetting("the API key holds characters that no HTTP header can carry")
+    return headers | {"Authorization": f"Bearer {key}"} if key else headers
 
 
 def _httpx_request(http: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:

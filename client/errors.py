@@ -2,7 +2,9 @@
 
 OrfeasError
 ├── NotReachable             nobody answers at the URL, or the connection broke too often
+├── BadSetting               the URL, the key or a variable of the environment (proxies, certificates) cannot be used
 ├── UnexpectedAnswer         somebody answers, but not Orfeas; or a download that does not match its checksum
+│   └── Redirected           the service is at another URL, which the message names
 ├── ApiError                 the service said no: an RFC 9457 problem
 │   ├── BadRequest           400: the request as it stands will never be taken
 │   │   ├── TooLarge         413
@@ -47,8 +49,16 @@ class NotReachable(OrfeasError):
         )
 
 
+class BadSetting(OrfeasError):
+    """The URL, the key or a variable of the environment cannot be used; nothing was sent."""
+
+
 class UnexpectedAnswer(OrfeasError):
     """The answer is not one that Orfeas gives."""
+
+
+class Redirected(UnexpectedAnswer):
+    """The service is at another URL, on another host; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +132,7 @@ class TooLarge(BadRequest):
 
 
 class UnsupportedMedia(BadRequest):
-    advice = "send a PNG, JPEG, WebP, TIFF or BMP picture"
+    advice = "send a PNG, JPEG, WebP, AVIF, GIF, BMP, TIFF or PNM picture"
 
 
 class ValidationFailed(BadRequest):

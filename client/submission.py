@@ -7,6 +7,7 @@ and no parameter is judged: the service knows its generators.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from os import PathLike
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypedDict
 
 from client.wire import Request
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Image = str | PathLike[str] | bytes | BinaryIO
 
@@ -97,7 +100,7 @@ def _form(options: JobOptions) -> list[tuple[str, object]]:
 
 def _text_part(name: str, value: object) -> bytes:
     text = value if isinstance(value, str) else json.dumps(value)
-    return f'Content-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{text}'.encode()
+    return f'Content-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{sendable(text)}'.encode()
 
 
 def _file_part(field: str, name: str, data: bytes) -> bytes:
@@ -107,7 +110,12 @@ def _file_part(field: str, name: str, data: bytes) -> bytes:
 
 def _quoted(text: str) -> str:
     # The escapes of the HTML standard's multipart algorithm; RFC 7578 §2 leaves them open.
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    return sendable(text).replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def sendable(text: str) -> str:
+    """Text as UTF-8 can carry it: what a file system or a command line gave us that is none becomes U+FFFD."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def _read(image: Image) -> tuple[str, bytes]:

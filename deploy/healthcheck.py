@@ -9,15 +9,17 @@ import http.client
 import socket
 import sys
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
-from settings import Settings
+from settings import Settings, load
 
 TIMEOUT_S = 5.0
 
 
 def api(settings: Settings) -> str | None:
     """What is wrong with the API of this container; `None` when it answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", settings.port, timeout=TIMEOUT_S)
+    address = urlsplit(settings.local_url)
+    connection = http.client.HTTPConnection(address.hostname or "", settings.port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/health")
         status = connection.getresponse().status
@@ -29,31 +31,36 @@ def api(settings: Settings) -> str | None:
 
 
 def worker(settings: Settings) -> str | None:
-    """What is wrong with the workers of this container; `None` when each one's heart beats.
+    """What is wrong with the workers of this container; `None` when one beats and takes messages.
 
     Not `celery inspect ping`: the parent process answers that, whatever became of the child that works.
     """
-    from redis import Redis, RedisError
+    from redis import RedisError
 
+    from cache.redis_client import make_plain_client
     from jobs.fleet import Fleet
     from jobs.store import JobStore
 
-    client = Redis.from_url(settings.broker_url, decode_responses=True, socket_timeout=TIMEOUT_S)
+    client = make_plain_client(
+        settings.broker_url, connect_timeout_s=TIMEOUT_S, timeout_s=TIMEOUT_S, decode_responses=True
+    )
     try:
         here = [worker for worker in Fleet(JobStore(client)).workers() if worker.host == socket.gethostname()]
     except RedisError:
         return None
     if not here:
         return "no worker of this host has signed in"
-    silent_s = min(worker.seen_s_ago for worker in here)
-    return f"the last heartbeat was {silent_s:.0f} s ago" if silent_s > settings.heartbeat_timeout_s else None
+    alive = [worker for worker in here if worker.alive(settings.heartbeat_timeout_s)]
+    if not alive:
+        return f"the last heartbeat was {min(worker.seen_s_ago for worker in here):.0f} s ago"
+    return None if any(worker.consuming for worker in alive) else "it takes no messages from its queue"
 
 
 CHECKS: dict[str, Callable[[Settings], str | None]] = {"api": api, "worker": worker}
 
 
 def main(role: str) -> int:
-    problem = CHECKS[role](Settings())
+    problem = CHECKS[role](load(protected_mode=False))
     print(problem or "ok")
     return 1 if problem else 0
 

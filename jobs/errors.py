@@ -9,13 +9,13 @@ JobError                     code, message, retryable
 │   └── NoSurface            the picture was read but holds no shape to build
 ├── GenerationError          what a run can end in
 │   ├── OutOfMemory          tried again
-│   ├── GeneratorUnavailable weights or an extra are missing
+│   ├── GeneratorUnavailable no worker that could run it has been there for GENERATOR_WAIT_S
 │   │   └── NoGenerators     no worker has announced any yet
 │   ├── GenerationFailed     the generator raised something it should not have
 │   ├── TimedOut             JOB_TIME_LIMIT_S or STALL_LIMIT_S passed
 │   ├── Poison               its workers died MAX_ATTEMPTS times
 │   ├── ResultGone           a mesh or an upload that is kept no longer
-│   └── StorageFailed        the archive did not take the result
+│   └── StorageFailed        the archive or Redis did not take the result
 ├── Canceled                 nobody waits for this any more
 └── Superseded               the claim's token is stale: somebody else owns the work now
 """

@@ -6,7 +6,6 @@ anyway, so a lost or trimmed event costs a moment and nothing else.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import defaultdict
@@ -14,11 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from redis import RedisError
-
+from cache.background import Loop
 from jobs.scripts import TextRedis
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -37,8 +33,9 @@ class ChangeFeed:
         self._stream = f"{prefix}:changes"
         self._waiting: dict[str, set[threading.Event]] = defaultdict(set)
         self._lock = threading.Lock()
-        self._reader: threading.Thread | None = None
-        self._stop = threading.Event()
+        self._reader: Loop | None = None
+        self._redis: TextRedis | None = None
+        self._last = ""
 
     @contextmanager
     def watching(self, *ids: str) -> Iterator[threading.Event]:
@@ -47,9 +44,8 @@ class ChangeFeed:
         with self._lock:
             for one in ids:
                 self._waiting[one].add(changed)
-            if self._reader is None or not self._reader.is_alive():
-                self._reader = threading.Thread(target=self._read, name="change-feed", daemon=True)
-                self._reader.start()
+            if self._reader is None or not self._reader.alive:
+                self._reader = Loop("change-feed", self._read).start()
         try:
             yield changed
         finally:
@@ -60,23 +56,21 @@ class ChangeFeed:
                         del self._waiting[one]
 
     def close(self) -> None:
-        self._stop.set()
+        if self._reader is not None:
+            self._reader.close()
 
     def _read(self) -> None:
-        redis, last = self._connect(), ""
-        while not self._stop.is_set():
-            try:
-                last = last or self._newest(redis)
-                answer = redis.xread({self._stream: last}, block=_BLOCK_MS, count=500)
-            except RedisError as error:
-                log.warning("the change feed cannot reach Redis: %s", error)
-                last = ""
-                self._wake(None)
-                self._stop.wait(0.5)
-                continue
+        try:
+            self._redis = self._redis or self._connect()
+            self._last = self._last or self._newest(self._redis)
+            answer = self._redis.xread({self._stream: self._last}, block=_BLOCK_MS, count=500)
             for _stream, events in answer or ():
-                last = events[-1][0]
+                self._last = events[-1][0]
                 self._wake({fields["id"] for _id, fields in events})
+        except Exception:
+            self._last = ""
+            self._wake(None)  # what was missed meanwhile, each of them looks up
+            raise
 
     def _wake(self, ids: set[str] | None) -> None:
         with self._lock:

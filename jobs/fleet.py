@@ -8,16 +8,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from jobs.errors import Poison
 from jobs.store import JobStore
 
+GENERATOR_WAIT_S = 120.0
+CARD_KEPT_S = 86400
+
 
 @dataclass(frozen=True)
 class GeneratorCard:
-    """One generator as a worker announces it; `schema` is the JSON schema of its parameters with defaults."""
+    """One generator as a worker announces it; `schema` is the JSON schema of its parameters with defaults.
+
+    It is available when `unavailable_because` is None.
+    """
 
     name: str
     title: str
@@ -32,7 +38,8 @@ class GeneratorCard:
 class WorkerInfo:
     """One worker process; `slot` is its place in the fleet, which a successor takes over.
 
-    Memory is that of its device in MB of 2²⁰ bytes, whoever uses it; 0 where the device does not tell.
+    Memory is that of its device in MB of 2²⁰ bytes, whoever uses it; 0 where the device does not tell. `consuming` is
+    whether its parent process takes messages from the broker, `threads_gone` names background threads that ended.
     """
 
     id: str
@@ -47,6 +54,16 @@ class WorkerInfo:
     memory_total_mb: float = 0.0
     seen_s_ago: float = 0.0
     beats: str = field(default="", repr=False)
+    consuming: bool = True
+    threads_gone: tuple[str, ...] = ()
+
+    def alive(self, timeout_s: float) -> bool:
+        """Whether its last heartbeat is younger than `timeout_s`."""
+        return self.seen_s_ago < timeout_s
+
+    def ready(self, timeout_s: float) -> bool:
+        """Whether it would begin a work that is queued now, or after the one that it has."""
+        return self.alive(timeout_s) and self.consuming
 
 
 @dataclass(frozen=True)
@@ -64,10 +81,11 @@ class Fleet:
     Every method raises `redis.RedisError` when Redis does not answer.
     """
 
-    def __init__(self, store: JobStore, *, max_attempts: int = 3) -> None:
+    def __init__(self, store: JobStore, *, max_attempts: int = 3, generator_wait_s: float = GENERATOR_WAIT_S) -> None:
         self._store = store
         self._redis = store.redis
         self._prefix = store.prefix
+        self._wait_ms = int(generator_wait_s * 1000)
         self._verdict = {
             "max_attempts": max_attempts,
             "poison": json.dumps(
@@ -79,14 +97,24 @@ class Fleet:
     def register(self, worker: WorkerInfo, cards: list[GeneratorCard]) -> None:
         """Takes the worker's place; what the process before it had claimed goes back at once."""
         self._store.run("register", worker=worker.id, slot=worker.slot, fields=_fields(worker), **self._verdict)
+        self.announce(cards, fresh=True)
+
+    def announce(self, cards: list[GeneratorCard], *, fresh: bool = False) -> None:
+        """Says what a worker that takes messages can run; to be repeated well within `generator_wait_s`."""
         if cards:
-            told = {card.name: json.dumps(asdict(card)) for card in cards}
-            self._redis.hset(f"{self._prefix}:cards", mapping=told)
+            told = [
+                {"name": one.name, "revision": one.revision, "runs": one.unavailable_because is None,
+                 "text": json.dumps(asdict(one))}
+                for one in cards
+            ]  # fmt: skip
+            self._store.run("announce", cards=told, fresh=fresh, kept_ms=self._wait_ms)
 
     def beat(self, worker: WorkerInfo) -> list[Owned] | None:
         """One heartbeat; None when the fleet does not know this worker and it must register again."""
         fields = {
             "doing": worker.doing,
+            "consuming": str(int(worker.consuming)),
+            "threads_gone": json.dumps(worker.threads_gone),
             "memory_used_mb": f"{worker.memory_used_mb:.0f}",
             "memory_total_mb": f"{worker.memory_total_mb:.0f}",
         }
@@ -117,9 +145,31 @@ class Fleet:
         ]
 
     def cards(self) -> dict[str, GeneratorCard]:
-        """Every generator that any worker ever announced, by name."""
-        told = self._redis.hgetall(f"{self._prefix}:cards")
-        return {name: _card(json.loads(text)) for name, text in told.items()}
+        """Every generator that the fleet knows, by name, and the one answer to whether each is available.
+
+        It is while a worker that can run it has offered it within `generator_wait_s`, counted back from the newest
+        offer of any: a fleet that is away as a whole, as for an upgrade, still takes orders.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.hgetall(f"{self._prefix}:cards")
+        pipeline.zrange(f"{self._prefix}:offered", 0, -1, withscores=True)
+        told, offers = pipeline.execute()
+        offered, newest = dict(offers), max((at for _, at in offers), default=0.0)
+        cards = [_card(json.loads(text)) for text in told.values()]
+        return {
+            card.name: replace(card, unavailable_because=self._absence(card, offered, newest))
+            for card in cards
+        }  # fmt: skip
+
+    def forget_cards(self) -> list[str]:
+        """Forgets generators that no worker has announced for `CARD_KEPT_S`; answers their names."""
+        return self._store.run("forget_cards", kept_ms=CARD_KEPT_S * 1000)
+
+    def _absence(self, card: GeneratorCard, offered: Mapping[str, float], newest: float) -> str | None:
+        silent_ms = newest - offered.get(f"{card.name} {card.revision}", newest)
+        if card.unavailable_because is None and silent_ms >= self._wait_ms:
+            return f"no worker has offered it for {silent_ms / 1000:.0f} s, though others are there"
+        return card.unavailable_because
 
 
 class Liveness:
@@ -156,6 +206,7 @@ def _fields(worker: WorkerInfo) -> dict[str, str]:
     return {
         "slot": worker.slot, "host": worker.host, "pid": str(worker.pid), "queue": worker.queue,
         "device": worker.device, "doing": worker.doing, "offers": json.dumps(worker.offers), "beats": "0",
+        "consuming": str(int(worker.consuming)),
     }  # fmt: skip
 
 
@@ -165,6 +216,7 @@ def _worker(worker_id: str, fields: Mapping[str, str], seen_s_ago: float) -> Wor
     return WorkerInfo(
         id=worker_id, pid=int(fields.get("pid", 0)), offers=offers, seen_s_ago=seen_s_ago,
         memory_used_mb=float(fields.get("memory_used_mb", 0)), memory_total_mb=float(fields.get("memory_total_mb", 0)),
+        consuming=fields.get("consuming") != "0", threads_gone=tuple(json.loads(fields.get("threads_gone") or "[]")),
         **known,
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from cache import MISSING
 from cache.archive import Archive
+from cache.singleflight import SingleFlight
 from cache.tiered import TieredCache
 from jobs.broker import Sender
 from jobs.errors import GeneratorUnavailable, ImageTooLarge, NoGenerators, UnknownGenerator
@@ -70,6 +71,7 @@ class Intake:
         self._sender = sender
         self._limits = limits
         self._lookup = lookup
+        self._uploads: SingleFlight[object] = SingleFlight()
 
     def submit(self, image: bytes, order: Order, *, owner: str) -> tuple[Outcome, str]:
         """Accepts the order; answers the outcome and the job's id.
@@ -89,11 +91,18 @@ class Intake:
             request_id=order.request_id,
         ))  # fmt: skip
         if submission.found == "nothing":
-            self._inputs.replace(request.image_sha256, image, {})  # its age begins anew: the janitor must not take it
+            self._keep_input(request.image_sha256, image)
         outcome, job_id, to_send = self._store.submit(submission)
         if to_send:
             self._send(to_send)
         return outcome, job_id
+
+    def _keep_input(self, sha256: str, image: bytes) -> None:
+        """Stores the upload with a new age, so that the janitor leaves it; simultaneous ones of a picture share that.
+
+        Raises: cache.errors.ArchiveUnavailable.
+        """
+        self._uploads.run(sha256, lambda: self._inputs.replace(sha256, image, {}))
 
     def check_ready(self) -> None:
         """Raises: redis.RedisError, GeneratorUnavailable: an order would not be accepted now."""

@@ -13,11 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from redis import RedisError
-
 from cache.archive import Archive
 from cache.archive_listing import Item, Usage
-from cache.errors import ArchiveError
+from cache.background import Loop
 from jobs.store import JobStore
 from jobs.upkeep import forget_ended, needed_files
 
@@ -51,13 +49,12 @@ class Janitor:
         self, stop: threading.Event, *, every_s: float = 10.0, pause: Callable[[float], bool] | None = None
     ) -> None:
         """Goes round until `stop` is set."""
-        while not (pause or stop.wait)(every_s):
-            try:
-                self.round()
-            except (RedisError, ArchiveError) as error:
-                log.warning("the janitor has to come back later: %s", error)
-            except Exception:
-                log.exception("a round of the janitor failed")
+        self.loop(stop, every_s=every_s, pause=pause).run()
+
+    def loop(
+        self, stop: threading.Event, *, every_s: float = 10.0, pause: Callable[[float], bool] | None = None
+    ) -> Loop:
+        return Loop("janitor", self.round, every_s=every_s, waits_first=True, stop=stop, wait=pause)
 
     def round(self) -> None:
         """Does what no process has done lately.

@@ -9,6 +9,7 @@ import warnings
 from dataclasses import dataclass
 
 from PIL import (  # the plug-ins by name: Pillow would otherwise load all of them, at the first upload
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -21,14 +22,16 @@ from PIL import (  # the plug-ins by name: Pillow would otherwise load all of th
 )
 
 from jobs.errors import BadImage, ImageTooLarge, JobError
-from jobs.picture_bounds import BoundedReader, TooManyParts, check_decoders, check_jpeg, check_tiff
+from jobs.picture_bounds import BoundedReader, TooManyParts, check_decoders, check_jpeg
+from jobs.picture_tiff import SeveralPages, check_pages, check_tiff
 
 _TAKEN = (
     PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile, WebPImagePlugin.WebPImageFile,
     GifImagePlugin.GifImageFile, BmpImagePlugin.BmpImageFile, TiffImagePlugin.TiffImageFile,
-    PpmImagePlugin.PpmImageFile,
+    PpmImagePlugin.PpmImageFile, *([AvifImagePlugin.AvifImageFile] if AvifImagePlugin.SUPPORTED else []),
 )  # fmt: skip
 PICTURE_FORMATS = tuple(plugin.format for plugin in _TAKEN)
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # ISO/IEC 23008-12 annex B
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def open_picture(data: bytes, *, max_megapixels: float) -> Image.Image:
     """The picture, opened but not yet decoded, once its header is within the limits.
 
     Raises:
-        BadImage: empty, not a picture, a format not taken, or animated.
+        BadImage: empty, not a picture, a format not taken, animated, or of several pages.
         ImageTooLarge: more pixels than `max_megapixels` (MAX_IMAGE_MP).
     """
     image, source = _opened(data, max_megapixels)
@@ -78,17 +81,20 @@ def _opened(data: bytes, max_megapixels: float) -> tuple[Image.Image, BoundedRea
             check_tiff(data)
             image = Image.open(source, formats=PICTURE_FORMATS)
             _check_size(image.size, max_megapixels)
-            # Not n_frames: that walks through all of them.
-            animated = getattr(image, "is_animated", False) and image.format != "MPO"
+            # Not n_frames: that walks through all of them. What an MPO holds beside its picture is no later moment.
+            animated = getattr(image, "is_animated", False) and image.format not in ("MPO", "TIFF")
+            check_pages(data)
             if image.format in ("JPEG", "MPO"):
                 check_jpeg(data)
             check_decoders(image.tile, len(data))
     except UnidentifiedImageError:
-        raise BadImage(f"not a picture that can be read; formats taken: {', '.join(PICTURE_FORMATS)}") from None
+        raise BadImage(f"{_what_it_is(data)}; formats taken: {', '.join(PICTURE_FORMATS)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageTooLarge(f"the picture claims far over {max_megapixels:g} megapixels (MAX_IMAGE_MP)") from None
     except JobError:
         raise
+    except SeveralPages as error:
+        raise BadImage(str(error)) from None
     except TooManyParts as error:
         raise BadImage(f"the picture is not taken: {error}") from None
     except Exception as error:  # parsers raise whatever they trip over; for the caller it is one thing
@@ -96,6 +102,14 @@ def _opened(data: bytes, max_megapixels: float) -> tuple[Image.Image, BoundedRea
     if animated:
         raise BadImage("the picture is animated; send one frame")
     return image, source
+
+
+def _what_it_is(data: bytes) -> str:
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
+        return "a HEIC picture is not taken, save it as JPEG"
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return "a TIFF of such samples is not taken, save it with 8 or 16 bits, or as 32-bit floats of one channel"
+    return "not a picture that can be read"
 
 
 def _broken(error: Exception) -> BadImage:

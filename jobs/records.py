@@ -68,7 +68,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One generation or rendition in flight; `token` fences the claim that holds it, empty while it waits."""
+    """One generation or rendition in flight; `token` fences the claim that holds it, empty while it waits.
+
+    `task_id` is that of the message that runs it, else of the newest; `messages` is how many went out so far.
+    """
 
     key: str
     kind: Literal["generation", "rendition"]
@@ -87,6 +90,7 @@ class Work:
     created_at_ms: int
     started_at_ms: int
     request_id: str
+    messages: int = 0
 
 
 def pairs(flat: Sequence[str]) -> dict[str, str]:
@@ -118,6 +122,7 @@ def work_from(key: str, fields: Mapping[str, str]) -> Work:
         created_at_ms=int(fields["created_at"]),
         started_at_ms=int(fields.get("started_at") or 0),
         request_id=fields.get("request_id", ""),
+        messages=int(fields.get("messages") or 0),
     )
 
 
@@ -134,7 +139,7 @@ def job_from(
     return Job(
         id=fields["id"],
         owner=fields["owner"],
-        task_id=fields.get("task_id") or None,
+        task_id=(fields.get("task_id") and work.get("task_id")) or fields.get("task_id") or None,
         status=status,
         stage=(work.get("stage") or None) if status == "running" else None,
         progress=100 if status == "succeeded" else int(work.get("progress", "0")),

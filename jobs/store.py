@@ -7,21 +7,29 @@ generations. It sends no messages: what is due to be sent is asked of it (`due`)
 from __future__ import annotations
 
 import json
+import logging
+import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-from jobs.errors import JobError
+from jobs.errors import GenerationFailed, JobError
 from jobs.records import QUEUES, Job, Queue, Work, job_from, pairs, work_from
 from jobs.requests import PreviewOptions, RenditionOptions
 from jobs.scripts import Scripts, TextRedis
 from jobs.states import Served
 from jobs.submission import Submission, rendition_fields, seconds_text
 
+log = logging.getLogger(__name__)
+
 PREFIX = "{orfeas}"
 SEND_AFTER_MS = 5_000  # the submitter sends at once; the watch only what stayed unsent this long
+STALL_SHOWN_S = 12  # longer than it takes until what was sent again is overdue again
 SEND_AGAIN_MS = 8_000  # a message that is out this long and whose work still waits may be lost
 FAR_MS = 120_000
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)  # fields of another version, or broken ones
+# What a worker cannot do waits so long for another one, longer from time to time.
+DECLINED_MS = (500, 15_000)
 
 Outcome = Literal["new", "joined", "done", "repeat", "conflict", "full"]
 
@@ -37,12 +45,30 @@ class Claim(Protocol):
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A claim on work whose fields make no sense here."""
+
+    key: str
+    token: str
+
+
+@dataclass(frozen=True)
 class StoreLimits:
     """Bounds that the scripts enforce; names as in `settings.py`."""
 
     queue_limit: int = 10_000
     job_retention_s: int = 7 * 86400
     idempotency_s: int = 86400
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """Works of a queue that wait suspiciously long, how many messages of it should be with the broker, and how many of
+    its workers are ready and have had nothing to do for as long."""
+
+    works: list[Work]
+    messages: int
+    idle_workers: int
 
 
 class JobStore:
@@ -97,9 +123,11 @@ class JobStore:
                 return
             before = ids[-1]
 
-    def cancel(self, job_id: str) -> Literal["canceled", "ended", "missing"]:
+    def cancel(
+        self, job_id: str, *, because: str = "canceled by the caller"
+    ) -> Literal["canceled", "ended", "missing"]:
         """Ends a waiting or running job; its work goes on while others wait for it."""
-        error = {"code": "canceled", "message": "canceled by the caller", "retryable": False}
+        error = {"code": "canceled", "message": because, "retryable": False}
         return self.run("cancel", id=job_id, error=json.dumps(error), retention_s=self.limits.job_retention_s)
 
     def order(self, generator: str, generation_key: str, options: RenditionOptions | PreviewOptions) -> bool:
@@ -118,10 +146,20 @@ class JobStore:
 
     # What workers do ----------------------------------------------------------------------------------------------
 
-    def claim(self, key: str, worker: str) -> Work | None:
-        """Makes waiting work this worker's own, or answers None: done, gone, or somebody else's."""
-        fields = self.run("claim", key=key, worker=worker)
-        return work_from(key, pairs(fields)) if fields else None
+    def claim(self, key: str, worker: str, *, task_id: str = "") -> Work | None:
+        """Makes waiting work this worker's own, or answers None: done, gone, or somebody else's.
+
+        `task_id` is the message's that led here. Work that cannot be read, as of another version, fails.
+        """
+        fields = pairs(self.run("claim", key=key, worker=worker, task_id=task_id))
+        if not fields:
+            return None
+        try:
+            return work_from(key, fields)
+        except _UNREADABLE as error:
+            verdict = GenerationFailed(f"the stored work cannot be read: {type(error).__name__}: {error}")
+            self.fail(Unread(key, fields["token"]), verdict, max_attempts=1)
+            return None
 
     def progress(self, work: Claim, stage: str, percent: int) -> Literal["ok", "canceled", "stale"]:
         return self.run("progress", key=work.key, token=work.token, stage=stage, progress=str(percent))
@@ -165,6 +203,28 @@ class JobStore:
         """Lets go of a claim without a verdict: canceled, or this worker is shutting down."""
         return self.run("release", key=work.key, token=work.token)
 
+    def interrupted(
+        self, work: Claim, error: JobError, *, max_attempts: int
+    ) -> Literal["dropped", "requeued", "failed", "stale"]:
+        """Lets go of a claim whose work was not to blame for its end: the first time is no attempt, all others are, and
+        the last one fails with `error`."""
+        return self.run(
+            "release", key=work.key, token=work.token, interrupted=True, max_attempts=max_attempts,
+            error=json.dumps(error.as_dict()), retention_s=self.limits.job_retention_s,
+        )  # fmt: skip
+
+    def decline(
+        self, work: Work, error: JobError, *, wait_s: float
+    ) -> Literal["dropped", "requeued", "failed", "stale"]:
+        """Gives work back that this worker cannot do, for another; it fails when nobody has offered to for `wait_s`."""
+        least_ms, most_ms = DECLINED_MS
+        revision = work.request.revision if work.request else ""
+        return self.run(
+            "decline", key=work.key, token=work.token, offer=f"{work.generator} {revision}", wait_ms=int(wait_s * 1000),
+            least_ms=least_ms, most_ms=most_ms, error=json.dumps(error.as_dict()),
+            retention_s=self.limits.job_retention_s,
+        )  # fmt: skip
+
     # What the watch does ------------------------------------------------------------------------------------------
 
     def due(self, *, limit: int = 100, only: str | None = None) -> list[Work]:
@@ -172,16 +232,30 @@ class JobStore:
         answers = self.run(
             "due", limit=limit, again_ms=SEND_AFTER_MS, far_ms=FAR_MS, **({"only": only} if only else {})
         )
-        return [work_from(key, pairs(fields)) for key, *fields in answers]
+        return _to_send(answers)
 
     def sent(self, work: Work) -> None:
         """Notes that the broker has the message of this work."""
-        self.run("sent", key=work.key)
+        self.run("sent", key=work.key, task_id=work.task_id)
 
-    def overdue(self, queue: Queue, *, limit: int = 100) -> tuple[int, list[Work]]:
-        """How many messages of a queue should be with the broker, and the works that wait suspiciously long for one."""
-        messages, answers = self.run("overdue", queue=queue, after_ms=SEND_AGAIN_MS, limit=limit)
-        return messages, [work_from(key, pairs(fields)) for key, *fields in answers]
+    def overdue(self, queue: Queue, *, limit: int = 100, alive_s: float = 10.0) -> Overdue:
+        """Raises: redis.RedisError. A worker counts as alive for `alive_s` after each heartbeat."""
+        messages, idle_workers, answers = self.run(
+            "overdue", queue=queue, after_ms=SEND_AGAIN_MS, limit=limit, alive_ms=int(alive_s * 1000)
+        )
+        return Overdue(_to_send(answers), messages, idle_workers)
+
+    def note_stall(self, queue: Queue, works: int) -> None:
+        """Remembers for `STALL_SHOWN_S` that works wait beside an idle worker, and counts that they are sent again."""
+        pipeline = self.redis.pipeline(transaction=False)
+        pipeline.set(f"{self.prefix}:stalled:{queue}", works, ex=STALL_SHOWN_S)
+        pipeline.hincrby(f"{self.prefix}:counters", f"stalled:{queue}", works)
+        pipeline.execute()
+
+    def stalls(self) -> dict[Queue, int]:
+        """Works that wait beside an idle worker, per queue."""
+        names = [f"{self.prefix}:stalled:{queue}" for queue in QUEUES]
+        return {queue: int(works or 0) for queue, works in zip(QUEUES, self.redis.mget(names), strict=True)}
 
     def age(self, step_s: float, *, limit: int = 100) -> int:
         """Moves up who has waited for long: from low after one `step_s`, from normal after two; answers how many."""
@@ -193,3 +267,20 @@ class JobStore:
         for queue in QUEUES:
             pipeline.zcard(f"{self.prefix}:queued:{queue}")
         return dict(zip(QUEUES, pipeline.execute(), strict=True))
+
+
+def _to_send(answers: list[list[str]]) -> list[Work]:
+    """Works with the id of their next message: each message has one of its own, since every worker discards a revoked
+    id, and teaches it to those that come later."""
+    works = [work for key, *fields in answers if (work := _sendable(key, pairs(fields))) is not None]
+    return [replace(work, task_id=str(uuid.uuid4())) if work.messages else work for work in works]
+
+
+def _sendable(key: str, fields: dict[str, str]) -> Work | None:
+    """Work, or as much of it as a message needs: the worker who cannot read the rest ends it in words."""
+    for known in (fields, fields | {"request": "", "options": "", "timings": ""}):
+        try:
+            return work_from(key, known)
+        except _UNREADABLE as error:
+            log.error("work %s cannot be read: %s: %s", key, type(error).__name__, error)
+    return None

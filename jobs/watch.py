@@ -11,12 +11,11 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable
 
-from redis import RedisError
-
+from cache.background import Loop
 from jobs.broker import Sender
 from jobs.fleet import Fleet, Liveness
-from jobs.records import QUEUES, Work
-from jobs.store import JobStore
+from jobs.records import QUEUES, Queue, Work
+from jobs.store import JobStore, Overdue
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +37,7 @@ class Watch:
         self._store = store
         self._fleet = fleet
         self._sender = sender
+        self._heartbeat_timeout_s = heartbeat_timeout_s
         self._liveness = Liveness(heartbeat_timeout_s)
         self._aging_s = aging_s
         self._name = secrets.token_hex(8)
@@ -46,13 +46,12 @@ class Watch:
 
     def run(self, stop: threading.Event, *, every_s: float = 1.0, pause: Callable[[float], bool] | None = None) -> None:
         """Keeps watch until `stop` is set; a Redis that does not answer is waited for."""
-        while not (pause or stop.wait)(every_s):
-            try:
-                self.round()
-            except RedisError as error:
-                log.warning("the watch cannot reach Redis: %s", error)
-            except Exception:
-                log.exception("a round of the watch failed")
+        self.loop(stop, every_s=every_s, pause=pause).run()
+
+    def loop(
+        self, stop: threading.Event, *, every_s: float = 1.0, pause: Callable[[float], bool] | None = None
+    ) -> Loop:
+        return Loop("watch", self.round, every_s=every_s, waits_first=True, stop=stop, wait=pause)
 
     def round(self) -> bool:
         """Looks once at everything; answers False, having done nothing, when another process keeps watch."""
@@ -61,6 +60,8 @@ class Watch:
         for worker in self._liveness.dead(self._fleet.workers()):
             taken = self._fleet.forget(worker)
             log.warning("worker %s on %s is gone; %d of its works go back", worker.id, worker.host, taken)
+        for name in self._fleet.forget_cards():
+            log.info("no worker has announced the generator %s for long; it is forgotten", name)
         self._store.age(self._aging_s)
         self._send(self._store.due())
         self._send_what_vanished()
@@ -98,6 +99,17 @@ class Watch:
         Which one it was nobody knows, so those that wait longest are sent again, as many as the broker is short of.
         """
         for queue in QUEUES:
-            messages, waiting_long = self._store.overdue(queue)
-            if waiting_long:
-                self._send(waiting_long[: max(0, messages - self._sender.backlog(queue))])
+            overdue = self._store.overdue(queue, alive_s=self._heartbeat_timeout_s)
+            if overdue.works:
+                self._send_again(queue, overdue)
+
+    def _send_again(self, queue: Queue, overdue: Overdue) -> None:
+        backlog = self._sender.backlog(queue)
+        missing = overdue.messages - backlog
+        if overdue.idle_workers:
+            # Whatever the broker holds, it did not reach them; never more than twice as many messages as works, though.
+            missing = max(missing, min(len(overdue.works), 2 * overdue.messages - backlog))
+            works, idle = len(overdue.works), overdue.idle_workers
+            log.warning("%d works wait in the queue %s beside %d idle workers; they are sent again", works, queue, idle)
+            self._store.note_stall(queue, works)
+        self._send(overdue.works[: max(0, missing)])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from redis import Redis
@@ -105,6 +107,121 @@ def test_json_that_is_no_object_is_refused(house: House, body: bytes) -> None:
 def test_an_image_that_is_no_base64_is_named(house: House, image: object) -> None:
     answer = house.http.post("/api/jobs", json={"image": image})
     assert answer.status_code == 422 and answer.json["errors"][0]["field"] == "image"
+
+
+def _base64_as_programs_write_it() -> dict[str, str]:
+    data = picture(size=(67, 43), kind="BMP")  # over one line, and with all of the alphabet
+    one_line, lines = base64.b64encode(data).decode(), base64.encodebytes(data).decode()
+    url_safe = base64.urlsafe_b64encode(data).decode()
+    return {
+        "one line": one_line,
+        "lines of 76": lines,
+        "MIME": lines.replace("\n", "\r\n"),
+        "indented": "".join(f"    {line}\n" for line in lines.splitlines()),
+        "space around": f" \t{one_line}\n\n",
+        "unpadded": one_line.rstrip("="),
+        "url-safe": url_safe,
+        "url-safe, unpadded": url_safe.rstrip("="),
+        "data URI": f"data:image/bmp;base64,{one_line}",
+        "data URI, lines": f"data:image/bmp;base64,\n{lines}",
+        "capitals": f"DATA:IMAGE/BMP;BASE64,{one_line}",
+        "no type": f"data:;base64,{one_line}",
+        "no type at all": f"data:base64,{one_line}",
+        "parameters": f'data:image/bmp;charset=utf-8;name="a b.bmp";base64,{one_line}',
+        "spaces": f"\n data: image/bmp ; base64 , {one_line}",
+        "percent-encoded": f"data:image/bmp;base64,{quote(one_line, safe='')}",
+        "url-safe data URI": f"data:application/octet-stream;base64,{url_safe.rstrip('=')}",
+    }
+
+
+def test_base64_is_read_as_programs_write_it(house: House) -> None:
+    written = _base64_as_programs_write_it()
+    answers = {name: house.http.post("/api/jobs", json={"image": text}) for name, text in written.items()}
+    assert {name for name, answer in answers.items() if answer.status_code not in (200, 202)} == set()
+    assert len({answer.json["key"] for answer in answers.values()}) == 1, "all are the same picture"
+    rows = house.http.post("/api/jobs/batch", json={"images": list(written.values())}).json["jobs"]
+    assert {row["key"] for row in rows} == {answers["one line"].json["key"]}
+    house.work()
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["A", "AAAAA", "AA=A", "====", "data:image/png,AAAA", "data:image/png;base64", "data:;base32,AAAA", "AAA*", "AAé="],
+)
+def test_what_is_nearly_base64_is_refused(house: House, image: str) -> None:
+    assert house.http.post("/api/jobs", json={"image": image}).json["errors"][0]["field"] == "image"
+
+
+def test_a_picture_of_the_largest_size_may_come_in_lines_of_base64(
+    text_redis: Redis, redis_url: str, tmp_path: Path
+) -> None:
+    house = House(text_redis, redis_url, tmp_path, max_upload_mb=8).open()
+    data = picture()
+    lines = base64.encodebytes(data + bytes(8 * 2**20 - len(data))).decode().replace("\n", "\r\n")
+    assert house.http.post("/api/jobs", json={"image": lines}).status_code == 202
+    house.close()
+
+
+def _form(*fields: tuple[str, object]) -> bytes:
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"'.encode()
+        + (b'; filename="a.png"\r\n\r\n' + value if isinstance(value, bytes) else f"\r\n\r\n{value}".encode())
+        for name, value in fields
+    ]
+    return b"\r\n".join([*parts, b"--b--\r\n"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ([("image", picture()), ("image", picture("blue"))], "image"),
+        ([("image", picture()), ("image", picture())], "image"),
+        ([("image", picture()), ("image", b"")], "image"),
+        ([("image", picture()), ("image", "")], "image"),
+        ([("image", picture()), ("format", "stl"), ("format", "obj")], "format"),
+        ([("image", picture()), ("format", "stl"), ("format", "stl")], "format"),
+        ([("format", ""), ("image", picture()), ("format", "stl")], "format"),
+        ([("image", picture()), ("depth", "1"), ("depth", "2")], "depth"),
+        ([("label", "a"), ("image", picture()), ("label", "b")], "label"),
+        ([("image", picture()), ("generator", "box"), ("generator", "box")], "generator"),
+    ],
+)
+def test_a_field_that_is_sent_twice_is_refused(house: House, fields: list[tuple[str, object]], named: str) -> None:
+    answer = house.http.post("/api/jobs", data=_form(*fields), content_type="multipart/form-data; boundary=b")
+    assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, named)
+    assert named != "image" or "/api/jobs/batch" in answer.json["detail"]
+    if named != "image":
+        many = [("images", value) if name == "image" else (name, value) for name, value in fields]
+        answer = house.http.post("/api/jobs/batch", data=_form(*many), content_type="multipart/form-data; boundary=b")
+        assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, named)
+
+
+@pytest.mark.parametrize("path", ["/api/jobs", "/api/jobs/batch"])
+@pytest.mark.parametrize(
+    "more", ['"format": "stl", "format": "obj"', '"label": "a", "label": "a"', '"depth": 1, "depth": 2']
+)
+def test_a_name_that_stands_twice_in_json_is_refused(house: House, path: str, more: str) -> None:
+    image = base64.b64encode(picture()).decode()
+    body = f'{{"image": "{image}", "images": ["{image}"], {more}}}'
+    answer = house.http.post(path, data=body, content_type="application/json")
+    assert answer.status_code == 422 and answer.json["errors"][0]["field"] == more.split('"')[1]
+
+
+@pytest.mark.parametrize("text", ["\ud800", "caf\udce9", "\0", "\u202e", "é" * 200])
+def test_texts_that_no_file_can_hold_are_no_server_error(house: House, text: str) -> None:
+    image = base64.b64encode(picture()).decode()
+    for body in (
+        {"label": text},
+        {"generator": text},
+        {"depth": text},
+        {text: 1},
+        {"webhook_url": text},
+        {"image": text},
+    ):
+        for path, pictures in (("/api/jobs", {"image": image}), ("/api/jobs/batch", {"images": [image]})):
+            answer = house.http.post(path, data=json.dumps(pictures | body), content_type="application/json")
+            assert answer.status_code < 500, (path, body, answer.json)
+    house.work()
 
 
 def test_a_wrong_parameter_type_in_json_is_named(house: House) -> None:

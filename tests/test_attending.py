@@ -6,12 +6,14 @@ import pytest
 import torch
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from cache.errors import ArchiveUnavailable
-from jobs.errors import NoSurface
+from jobs.errors import Canceled, NoSurface
 from jobs.store import JobStore
-from tests.job_fleet import claimed, submitted
-from worker.attending import Attending, Reporter
+from tests.job_fleet import a_request, claimed, submitted
+from worker.attending import Attending, NotHere, Reporter
 from worker.drain import HEAR_S, WIND_DOWN_S, Drain
 from worker.keeping import keep_patiently
 
@@ -159,3 +161,89 @@ class Times:
         self._now += seconds
         for when in [when for when in self._at if when <= self._now]:
             self._at.pop(when)()
+
+
+class Refusing:
+    """A client that refuses what these scripts write."""
+
+    def __init__(self, store: JobStore, *scripts: str) -> None:
+        self._run, self._scripts = store.run, scripts
+        store.run = self
+
+    def __call__(self, script: str, **arguments: object) -> object:
+        if script in self._scripts:
+            raise ReadOnlyError("You can't write against a read only replica")
+        return self._run(script, **arguments)
+
+
+@pytest.mark.parametrize(
+    "error", [ReadOnlyError("read only"), ResponseError("NOREPLICAS"), OutOfMemoryError("OOM"), RedisTimeoutError()]
+)
+def test_a_redis_that_refuses_in_mid_work_every_time_ends_the_job(
+    store: JobStore, attending: Attending, error: Exception
+) -> None:
+    """Its first refusal is an outage, and nobody's attempt."""
+    job_id, runs = submitted(store), 0
+    while not store.job(job_id).ended and runs < 20:
+        work = claimed(store)
+        with attending.to(work):
+            runs += 1
+            raise error
+        assert attending.settle(work), "the pulse does, when it beats"
+    job = store.job(job_id)
+    assert (job.status, job.error["code"], runs) == ("failed", "storage_failed", 3)
+    assert "Redis" in job.error["message"]
+
+
+@pytest.mark.parametrize("fate", [MemoryError(), NoSurface("no shape"), Canceled("gone"), NotHere("elsewhere")])
+def test_a_verdict_that_redis_does_not_take_is_kept_for_it(
+    store: JobStore, attending: Attending, fate: Exception
+) -> None:
+    submitted(store)
+    work, answers = claimed(store), store.run
+    Refusing(store, "fail", "release", "decline")
+    with attending.to(work):
+        raise fate
+    with pytest.raises(ReadOnlyError):
+        attending.settle(work)
+    store.run = answers
+    assert attending.settle(work) and not attending.settle(work)
+    assert store.progress(work, "solve", 1) == "stale"
+
+
+@pytest.mark.parametrize("end", [SystemExit(1), KeyboardInterrupt()])
+def test_a_generator_that_ends_its_process_each_time_ends_its_job(
+    store: JobStore, attending: Attending, end: BaseException
+) -> None:
+    job_id, runs = submitted(store), 0
+    while not store.job(job_id).ended and runs < 20:
+        runs += 1
+        with pytest.raises(type(end)), attending.to(claimed(store)):
+            raise end
+    assert (store.job(job_id).error["code"], runs) == ("poison", 3)
+
+
+def test_claims_that_are_lost_again_and_again_end_the_job(store: JobStore, attending: Attending) -> None:
+    job_id, claims = submitted(store), 0
+    while not store.job(job_id).ended and claims < 20:
+        attending.return_lost(claimed(store))
+        claims += 1
+    assert (store.job(job_id).error["code"], claims) == ("poison", 3)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("request", "{"), ("request", '{"no": 1}'), ("options", "[]"), ("timings", "?"), ("kind", None)],
+)
+def test_work_that_cannot_be_read_is_sent_and_fails_in_words(store: JobStore, field: str, value: str | None) -> None:
+    job_id = submitted(store)
+    name = f"{store.prefix}:work:{a_request().key}"
+    store.redis.hset(name, field, value) if value else store.redis.hdel(name, field)
+    store.redis.zadd(f"{store.prefix}:due", {a_request().key: 0})
+    submitted(store, "b")
+    store.redis.zadd(f"{store.prefix}:due", {a_request("b").key: 0})
+    due = [work.key for work in store.due()]
+    assert a_request("b").key in due, "it holds up nobody else"
+    assert value is None or a_request().key in due
+    assert store.claim(a_request().key, "w1") is None
+    assert "cannot be read" in store.job(job_id).error["message"]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from redis import Redis
 
-from jobs.fleet import Fleet
+from jobs.errors import NoSurface
+from jobs.fleet import Fleet, WorkerInfo
 from jobs.records import PRIORITIES, Work
 from jobs.store import SEND_AFTER_MS, JobStore
 from jobs.watch import Watch
-from tests.job_fleet import a_request, a_worker, claimed, submitted
+from tests.job_fleet import a_request, a_worker, claimed, finish, submitted
 
 
 class Broker:
@@ -201,3 +203,79 @@ def test_a_clock_that_jumps_ahead_sends_nothing_that_is_not_missing(
     sent_long_ago(store, broker, *"abc")
     watch.round()
     assert len(broker.messages) == 3
+
+
+def test_each_message_has_an_id_of_its_own_and_the_job_says_the_newest(
+    store: JobStore, watch: Watch, broker: Broker
+) -> None:
+    """Every worker discards a revoked id, and teaches it to those that come later."""
+    job_id = submitted(store)
+    first = store.job(job_id).task_id
+    sent_long_ago(store, broker, "a")
+    broker.messages.clear()
+    watch.round()
+    (again,) = broker.messages
+    assert again.task_id != first and store.job(job_id).task_id == again.task_id
+    work = claimed(store, worker="w1")
+    store.release(work)
+    store.redis.delete(f"{store.prefix}:watch")
+    watch.round()
+    third = broker.messages[-1]
+    assert len({first, again.task_id, third.task_id}) == 3
+    assert store.claim(a_request().key, "w2", task_id=third.task_id).task_id == third.task_id
+    assert store.job(job_id).task_id == third.task_id
+
+
+def idle_since(store: JobStore, worker: WorkerInfo, seconds: float) -> None:
+    """The worker beats and has had nothing to do for so long."""
+    fleet = Fleet(store)
+    fleet.register(worker, [])
+    fleet.beat(worker)
+    store.redis.hincrby(f"{store.prefix}:worker:{worker.id}", "idle_since", -int(seconds * 1000))
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_work_beside_an_idle_worker_is_noticed_and_sent_again_whatever_the_broker_holds(
+    store: JobStore, broker: Broker, idle: bool
+) -> None:
+    watch = Watch(store, Fleet(store), broker)
+    idle_since(store, a_worker("w1"), 60 if idle else 1)
+    for picture in "ab":
+        submitted(store, picture)
+    sent_long_ago(store, broker, *"ab")
+    watch.round()
+    assert len(broker.messages) == (4 if idle else 2)
+    assert store.stalls() == {"generate": 2 if idle else 0, "render": 0}
+    for picture in "ab" * idle:
+        store.redis.zadd(f"{store.prefix}:sent:generate", {a_request(picture).key: 0})
+    watch.round()
+    assert len(broker.messages) <= 4, "never more than twice as many messages as works"
+
+
+@pytest.mark.parametrize(
+    "other", [replace(a_worker("w1"), consuming=False), a_worker("w1", queue="render")], ids=["deaf", "other queue"]
+)
+def test_work_beside_a_worker_that_could_not_take_it_is_no_stall(
+    store: JobStore, broker: Broker, other: WorkerInfo
+) -> None:
+    idle_since(store, other, 60)
+    submitted(store)
+    sent_long_ago(store, broker, "a")
+    Watch(store, Fleet(store), broker).round()
+    assert store.stalls() == {"generate": 0, "render": 0} and len(broker.messages) == 1
+
+
+@pytest.mark.parametrize("ends", ["canceled", "failed", "succeeded"])
+def test_an_ended_job_says_which_task_it_was(store: JobStore, watch: Watch, broker: Broker, ends: str) -> None:
+    job_id = submitted(store)
+    sent_long_ago(store, broker, "a")
+    broker.messages.clear()
+    watch.round()
+    if ends == "canceled":
+        store.cancel(job_id)
+    elif ends == "failed":
+        store.fail(claimed(store), NoSurface("no"), max_attempts=1)
+    else:
+        finish(store, claimed(store))
+    job = store.job(job_id)
+    assert (job.status, job.task_id) == (ends, broker.messages[0].task_id)

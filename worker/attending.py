@@ -14,9 +14,19 @@ from redis import RedisError
 
 import logs
 from cache.errors import ArchiveError
-from jobs.errors import Canceled, GenerationFailed, JobError, OutOfMemory, StorageFailed, Superseded
+from jobs.errors import (
+    Canceled,
+    GenerationFailed,
+    GeneratorUnavailable,
+    JobError,
+    OutOfMemory,
+    Poison,
+    StorageFailed,
+    Superseded,
+)
+from jobs.fleet import GENERATOR_WAIT_S
 from jobs.records import Work
-from jobs.store import JobStore
+from jobs.store import Claim, JobStore
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +38,25 @@ class HandOver(Exception):
     """This process is to stop: its work goes back into the queue, unfinished, and the attempt does not count."""
 
 
-class Attending:
-    """The claims this process holds and when each last moved, by a monotonic clock."""
+class NotHere(Exception):
+    """This process lacks what the work needs: it goes back for another worker, and the attempt does not count."""
 
-    def __init__(self, store: JobStore, *, max_attempts: int = 3, clock: Callable[[], float] = time.monotonic) -> None:
+
+class Attending:
+    """The claims this process holds and when each last moved, by a monotonic clock.
+
+    `unsettled` delivers, by the claim's token, the verdicts that Redis did not take; the pulse tries them again.
+    """
+
+    def __init__(
+        self, store: JobStore, *, max_attempts: int = 3, generator_wait_s: float = GENERATOR_WAIT_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._store = store
         self._max_attempts = max_attempts
+        self._generator_wait_s = generator_wait_s
         self._clock = clock
+        self.unsettled: dict[str, Callable[[], str]] = {}
         self.held: dict[str, Work] = {}
         self.started: dict[str, float] = {}
         self.moved: dict[str, float] = {}
@@ -65,18 +87,25 @@ class Attending:
         try:
             yield Reporter(self, work, self._store, self._clock)
         except Canceled:
-            log.info("work %s was canceled: %s", work.key, self._store.release(work))
+            log.info("work %s was canceled", work.key)
+            self._settle(work, lambda: self._store.release(work))
         except HandOver:
-            log.info("this process is to stop; work %s: %s", work.key, self._store.release(work))
+            log.info("this process is to stop; work %s goes back", work.key)
+            self._settle(work, lambda: self._store.release(work))
         except Superseded:
             log.warning("the claim of work %s was lost; its result is dropped", work.key)
-        except RedisError:
-            # The pulse hands it back as soon as Redis answers again; what is archived is not made twice.
+        except NotHere as reason:
+            self._decline(work, str(reason))
+        except RedisError as error:
             log.exception("Redis failed in the middle of work %s", work.key)
+            # The pulse hands it back as soon as Redis answers again; what is archived is not made twice.
+            self.unsettled[work.token] = self._interruption(
+                work, StorageFailed(f"Redis failed in the middle of the work: {error}")
+            )
         except Exception as error:
             self._fail(work, error)
-        except BaseException:  # this process is being ended: let others have it at once
-            self._store.release(work)
+        except BaseException as error:  # a signal, or a generator that calls sys.exit(): let others have it at once
+            self._settle(work, self._interruption(work, Poison(f"the work ended its process: {type(error).__name__}")))
             raise
         finally:
             self.let_go(work)
@@ -87,8 +116,44 @@ class Attending:
         if not isinstance(error, JobError):
             log.exception("work %s failed", work.key)
         delay_s = _RETRY_DELAY_S * work.attempts
-        fate = self._store.fail(work, verdict, max_attempts=self._max_attempts, delay_s=delay_s)
-        log.warning("work %s: %s (%s), %s", work.key, verdict.code, verdict.message, fate)
+        log.warning("work %s: %s (%s)", work.key, verdict.code, verdict.message)
+        self._settle(work, lambda: self._store.fail(work, verdict, max_attempts=self._max_attempts, delay_s=delay_s))
+
+    def _interruption(self, work: Work, verdict: JobError) -> Callable[[], str]:
+        return lambda: self._store.interrupted(work, verdict, max_attempts=self._max_attempts)
+
+    def _settle(self, claim: Claim, verdict: Callable[[], str]) -> None:
+        self.unsettled[claim.token] = verdict
+        try:
+            self.settle(claim)
+        except RedisError as error:
+            log.warning("what became of work %s is noted when Redis answers again: %s", claim.key, error)
+
+    def settle(self, claim: Claim) -> bool:
+        """Delivers the verdict on a claim that Redis did not take before; False when there is none.
+
+        Raises: redis.RedisError.
+        """
+        verdict = self.unsettled.get(claim.token)
+        if verdict is not None:
+            log.warning("work %s: %s", claim.key, verdict())
+            self.unsettled.pop(claim.token, None)
+        return verdict is not None
+
+    def return_lost(self, claim: Claim) -> str:
+        """Gives back a claim of which this process knows nothing; answers what became of the work.
+
+        Raises: redis.RedisError.
+        """
+        error = Poison(f"its claim was lost before the work began, {self._max_attempts} times (MAX_ATTEMPTS)")
+        return self._store.interrupted(claim, error, max_attempts=self._max_attempts)
+
+    def _decline(self, work: Work, reason: str) -> None:
+        error = GeneratorUnavailable(
+            f"no worker has offered {work.generator} for {self._generator_wait_s:g} s (GENERATOR_WAIT_S); {reason}"
+        )
+        log.warning("work %s is not for this worker: %s", work.key, reason)
+        self._settle(work, lambda: self._store.decline(work, error, wait_s=self._generator_wait_s))
 
 
 class Reporter:

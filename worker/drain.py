@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 import time
 from collections.abc import Callable
 
+from cache.background import Loop
 from worker.attending import Attending
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Drain:
 
     def listen(self) -> None:
         """Starts to wait for the signal, which `set_signal_aside` must have made free for this thread."""
-        threading.Thread(target=self._wait_for_signal, name="drain", daemon=True).start()
+        Loop("drain", self._wait_for_signal).start()
 
     def drain(self) -> None:
         """Returns when nothing is held any more; ends the process when its work does not listen."""
@@ -60,10 +60,10 @@ class Drain:
             self._end()
         self._attending.stopping = False
 
-    def _wait_for_signal(self) -> None:
-        while True:
-            signal.sigwait({signal.SIGTERM})
-            self.drain()
+    def _wait_for_signal(self) -> float:
+        signal.sigwait({signal.SIGTERM})
+        self.drain()
+        return 0.0
 
     def _idle_within(self, seconds: float) -> bool:
         deadline = self._clock() + seconds

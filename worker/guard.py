@@ -12,9 +12,11 @@ import mmap
 import os
 import signal
 import struct
-import threading
 from collections.abc import Callable, Iterable
+from itertools import count
 from typing import Protocol
+
+from cache.background import Loop
 
 log = logging.getLogger(__name__)
 
@@ -44,16 +46,8 @@ class Ticks:
 
     def start(self, index: int) -> None:
         """In the child: ticks for as long as the interpreter lives. Zero says that it has not begun yet."""
-        stop = threading.Event()
-
-        def run() -> None:
-            number = 1
-            while True:
-                self.tick(index, number)
-                number += 1
-                stop.wait(EVERY_S)
-
-        threading.Thread(target=run, name="ticks", daemon=True).start()
+        numbers = count(1)
+        Loop("ticks", lambda: self.tick(index, next(numbers)), every_s=EVERY_S).start()
 
 
 class Guard:
@@ -81,13 +75,4 @@ class Guard:
 
     def start(self, children: Callable[[], Iterable[Child]]) -> None:
         """Goes round once a second in a thread of its own."""
-        stop = threading.Event()
-
-        def run() -> None:
-            while not stop.wait(EVERY_S):
-                try:
-                    self.round(children())
-                except Exception:
-                    log.exception("a round of the guard failed")
-
-        threading.Thread(target=run, name="guard", daemon=True).start()
+        Loop("guard", lambda: self.round(children()), every_s=EVERY_S, waits_first=True).start()

@@ -10,11 +10,6 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable
-
-from redis import Redis
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.retry import Retry
 
 from cache.agent import CacheAgent
 from cache.archive import Archive
@@ -28,10 +23,13 @@ from jobs.fleet import Fleet, WorkerInfo
 from jobs.janitor import Janitor, Shelf
 from jobs.records import Queue
 from jobs.store import JobStore, StoreLimits
+from jobs.threads import report_failures
 from jobs.watch import Watch
 from settings import Settings
 from worker.attending import Attending
+from worker.consuming import Consuming
 from worker.drain import Drain
+from worker.link import connect
 from worker.pulse import Patience, Pulse
 from worker.runner import Runner
 from worker.workshop import Workshop
@@ -42,22 +40,23 @@ log = logging.getLogger(__name__)
 class Process:
     """What a task needs, and the register entry that tells the fleet of it. `slot` is its place on this host."""
 
-    def __init__(self, settings: Settings, sender: Sender, *, queue: Queue, slot: str) -> None:
+    def __init__(self, settings: Settings, sender: Sender, *, queue: Queue, slot: str, consuming: Consuming) -> None:
         self.id = secrets.token_hex(8)
         workshop = Workshop(settings.device) if queue == "generate" else None
         limits = StoreLimits(queue_limit=settings.queue_limit, job_retention_s=settings.job_retention_s)
         store = JobStore(connect(settings.broker_url), limits)
-        fleet = Fleet(store, max_attempts=settings.max_attempts)
-        attending = Attending(store, max_attempts=settings.max_attempts)
+        fleet = Fleet(store, max_attempts=settings.max_attempts, generator_wait_s=settings.generator_wait_s)
+        attending = Attending(store, max_attempts=settings.max_attempts, generator_wait_s=settings.generator_wait_s)
         cards = workshop.cards() if workshop else []
         info = WorkerInfo(
             id=self.id, slot=slot, host=socket.gethostname(), pid=os.getpid(), queue=queue,
-            device=workshop.device if workshop else "cpu", offers=tuple(card.name for card in cards),
+            device=workshop.device if workshop else "cpu",
+            offers=tuple(card.name for card in cards if card.unavailable_because is None),
         )  # fmt: skip
         cache, inputs = tiers(settings), Archive.open(settings.archive_location, prefix="inputs")
         self._agent = CacheAgent(cache, cache.shared, self.id, queue=queue, silence_s=settings.heartbeat_timeout_s)
         self.runner = Runner(self.id, store, cache, inputs, attending, workshop, max_megapixels=settings.max_image_mp)
-        patience = Patience(settings.job_time_limit_s, settings.stall_limit_s)
+        patience = Patience(settings.job_time_limit_s, settings.stall_limit_s, silence_s=settings.heartbeat_timeout_s)
         self._pulse = Pulse(
             info,
             cards,
@@ -65,7 +64,9 @@ class Process:
             store,
             attending,
             patience,
-            also=self._agent.beat,
+            also=self._also,
+            consuming=consuming.confirmed,
+            ask_back=consuming.ask_back,
             memory_mb=workshop.memory_mb if workshop else lambda: (0.0, 0.0),
         )
         self._drain = Drain(attending, grace_s=settings.stop_grace_s, end=self._give_up)
@@ -82,20 +83,24 @@ class Process:
         ]  # fmt: skip
         self._janitor = Janitor(store, shelves, jobs_kept=settings.jobs_kept)
         self._fleet = fleet
+        self._store = store
         self._stop = threading.Event()
         self._heartbeat_s = settings.heartbeat_s
 
     def start(self) -> None:
         """Starts the heartbeat and the watch; both wait for a Redis that is not there yet."""
         self._drain.listen()
-        self._thread("pulse", lambda: self._pulse.run(self._stop, every_s=self._heartbeat_s))
+        self._loops = [
+            self._pulse.loop(self._stop, every_s=self._heartbeat_s).start(),
+            self._watch.loop(self._stop).start(),
+            self._janitor.loop(self._stop).start(),
+        ]
         self._agent.start_reader()
-        self._thread("watch", lambda: self._watch.run(self._stop))
-        self._thread("janitor", lambda: self._janitor.run(self._stop))
 
     def close(self) -> None:
         """Says good-bye: what this process held goes back at once."""
-        self._stop.set()
+        for loop in self._loops:
+            loop.close()
         self._agent.close()
         self._watch.hand_over()
         self._fleet.leave(self.id)
@@ -106,17 +111,9 @@ class Process:
         finally:
             self._pulse.give_back_and_end()
 
-    def _thread(self, name: str, run: Callable[[], None]) -> None:
-        threading.Thread(target=run, name=name, daemon=True).start()
-
-
-def connect(url: str) -> Redis:
-    """A worker's client: it may wait a little, since a short pause of Redis should not cost a minute of GPU."""
-    retry = Retry(ExponentialWithJitterBackoff(base=0.1, cap=1.0), retries=3)
-    return Redis.from_url(
-        url, decode_responses=True, socket_connect_timeout=1.0, socket_timeout=5.0, retry=retry,
-        health_check_interval=30,
-    )  # fmt: skip
+    def _also(self) -> None:
+        self._agent.beat()
+        report_failures(self._store)
 
 
 def tiers(settings: Settings) -> TieredCache:

@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from redis import RedisError
-
+from cache.background import THREADS, Loop, Threads
 from jobs.errors import TimedOut
 from jobs.fleet import Fleet, GeneratorCard, Owned, WorkerInfo
 from jobs.store import JobStore
@@ -26,15 +25,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a claim may run, be silent, or ignore that nobody wants it any more, in seconds."""
+    """How long a claim may run, be silent, or ignore that nobody wants it any more, and another worker be silent.
+
+    In seconds.
+    """
 
     job_time_limit_s: float = 1800.0
     stall_limit_s: float = 600.0
     unwanted_grace_s: float = 1.5
+    silence_s: float = 10.0
 
 
 # A canceled job frees its worker within 5 s: a beat to hear of it (HEARTBEAT_S), the grace, and this to look again.
 LOOK_AGAIN_S = 0.5
+ANNOUNCE_S = 10.0
+RESUME_S = 10.0
 
 
 def end_process() -> None:
@@ -45,7 +50,8 @@ def end_process() -> None:
 class Pulse:
     """Beats for one worker; `also` is called with every beat (cache snapshots, the watch of the config).
 
-    `memory_mb` tells what of the device's memory is used, and how much there is.
+    `memory_mb` tells what of the device's memory is used, and how much there is; `consuming` whether the worker takes
+    messages, and `ask_back` makes it do so again.
     """
 
     def __init__(
@@ -58,6 +64,9 @@ class Pulse:
         patience: Patience,
         *,
         also: Callable[[], None] = lambda: None,
+        consuming: Callable[[], bool] = lambda: True,
+        ask_back: Callable[[], None] = lambda: None,
+        threads: Threads = THREADS,
         memory_mb: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0),
         end: Callable[[], None] = end_process,
         clock: Callable[[], float] = time.monotonic,
@@ -69,35 +78,61 @@ class Pulse:
         self._attending = attending
         self._patience = patience
         self._also = also
+        self._consuming = consuming
+        self._ask_back = ask_back
+        self._threads = threads
+        self._announced_at = clock()
+        self._apart_since: float | None = None
         self._memory_mb = memory_mb
         self._end = end
         self._clock = clock
         self._unwanted_since: dict[str, float] = {}
         self._strays: set[str] = set()
 
-    def run(self, stop: threading.Event, *, every_s: float) -> None:
+    def loop(self, stop: threading.Event, *, every_s: float) -> Loop:
         """Beats until `stop` is set; registers at the first beat and whenever the fleet has forgotten it."""
-        while True:
-            try:
-                self.beat()
-            except RedisError as error:
-                log.warning("no heartbeat: Redis does not answer: %s", error)
-            except Exception:
-                log.exception("a heartbeat failed")
-            if stop.wait(min(every_s, LOOK_AGAIN_S) if self._unwanted_since else every_s):
-                return
+
+        def step() -> float:
+            self.beat()
+            soon = self._unwanted_since or self._apart_since is not None
+            return min(every_s, LOOK_AGAIN_S) if soon else every_s
+
+        return Loop("pulse", step, every_s=every_s, stop=stop)
 
     def beat(self) -> None:
         self._check_clock()
         used_mb, total_mb = self._memory_mb()
-        told = replace(self._worker, doing=self._attending.doing, memory_used_mb=used_mb, memory_total_mb=total_mb)
+        told = replace(
+            self._worker, doing=self._attending.doing, memory_used_mb=used_mb, memory_total_mb=total_mb,
+            consuming=self._consuming(), threads_gone=tuple(self._threads.gone()),
+        )  # fmt: skip
         owned = self._fleet.beat(told)
         if owned is None:
-            self._fleet.register(self._worker, self._cards)
+            self._fleet.register(told, self._cards)
             owned = []
         self._check_unwanted(owned)
         self._return_strays(owned)
+        self._check_subscription(told.consuming)
         self._also()
+
+    def _check_subscription(self, consuming: bool) -> None:
+        """A worker that takes messages says what it can run; one that was told to take none does so again when work
+        waits for which nobody else is ready."""
+        now = self._clock()
+        if consuming:
+            self._apart_since = None
+            if now - self._announced_at >= ANNOUNCE_S:
+                self._fleet.announce(self._cards)
+                self._announced_at = now
+            return
+        self._apart_since = now if self._apart_since is None else self._apart_since
+        if now - self._apart_since >= RESUME_S and self._is_needed():
+            self._ask_back()
+
+    def _is_needed(self) -> bool:
+        queue, limit_s = self._worker.queue, self._patience.silence_s
+        others = [one for one in self._fleet.workers() if one.queue == queue and one.ready(limit_s)]
+        return not others and self._store.depths().get(queue, 0) > 0
 
     def _check_clock(self) -> None:
         """A claim that ran or was silent for too long fails, and takes the process with it."""
@@ -144,8 +179,8 @@ class Pulse:
 
     def _return_strays(self, owned: list[Owned]) -> None:
         """What the store thinks is ours but nobody here works on, twice in a row, goes back into the queue."""
-        strays = {one.token for one in owned if one.key not in self._attending.held}
-        for one in owned:
-            if one.token in strays & self._strays:
-                log.warning("work %s was left over: %s", one.key, self._store.release(one))
-        self._strays = strays
+        strays = [one for one in owned if one.key not in self._attending.held]
+        for one in strays:
+            if not self._attending.settle(one) and one.token in self._strays:
+                log.warning("work %s was left over: %s", one.key, self._attending.return_lost(one))
+        self._strays = {one.token for one in strays}

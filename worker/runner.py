@@ -22,7 +22,7 @@ from jobs.records import Work
 from jobs.requests import GenerationRequest, PreviewOptions
 from jobs.states import Served, served_from
 from jobs.store import JobStore
-from worker.attending import Attending, Reporter
+from worker.attending import Attending, NotHere, Reporter
 from worker.images import decode
 from worker.keeping import keep_patiently
 from worker.mesh import canonical
@@ -76,9 +76,9 @@ class Runner:
         self._workshop = workshop
         self._max_megapixels = max_megapixels
 
-    def run_generation(self, key: str) -> None:
+    def run_generation(self, key: str, *, task_id: str = "") -> None:
         """Claims and runs one generation, then the renditions that wait for it, while the mesh is hot."""
-        work = self._store.claim(key, self._worker_id)
+        work = self._store.claim(key, self._worker_id, task_id=task_id)
         if work is None:
             return
         due: list[Work] = []
@@ -89,9 +89,9 @@ class Runner:
             with self._attending.to(part) as tell:
                 self._render(part, made, tell)
 
-    def run_rendition(self, key: str) -> None:
+    def run_rendition(self, key: str, *, task_id: str = "") -> None:
         """Claims and makes one rendition of a mesh that exists."""
-        work = self._store.claim(key, self._worker_id)
+        work = self._store.claim(key, self._worker_id, task_id=task_id)
         if work is None:
             return
         with self._attending.to(work) as tell:
@@ -117,7 +117,7 @@ class Runner:
         """Inference, then the archive: what is said to be made is kept."""
         request, workshop = _asked(work), self._workshop
         if workshop is None:
-            raise GenerationFailed("this worker serves no generators")
+            raise NotHere("this worker makes renditions only")
         started = time.perf_counter()
         tell(0, "load")
         generator = workshop.ready(request.generator, request.revision)

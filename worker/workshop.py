@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobs.errors import GeneratorUnavailable, UnknownGenerator
 from jobs.fleet import GeneratorCard
+from worker.attending import NotHere
 from worker.generators.registry import DEFAULT_GENERATOR, choose_device, device_memory_mb, discover
 
 if TYPE_CHECKING:
@@ -47,14 +47,15 @@ class Workshop:
         """The named generator, loaded.
 
         Raises:
-            UnknownGenerator: this process does not have it.
-            GeneratorUnavailable: it cannot run here, or only in another revision than the one asked for.
+            NotHere: this process does not have it, cannot run it, or only in another revision than the one asked for.
         """
         generator = self._generators.get(name)
         if generator is None:
-            raise UnknownGenerator(f"this worker has no generator {name!r}; it has: {', '.join(self._generators)}")
+            raise NotHere(f"this worker has no generator {name!r}; it has: {', '.join(self._generators)}")
         if generator.revision != revision:
-            raise GeneratorUnavailable(f"this worker has {name} {generator.revision}; the job asks for {revision}")
+            raise NotHere(f"this worker has {name} {generator.revision}; the job asks for {revision}")
+        if because := generator.unavailable_because():
+            raise NotHere(f"this worker cannot run {name}: {because}")
         if name not in self._loaded:
             generator.load(self._device)
             self._loaded.add(name)

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line of this process and exit with a code of `client.cli.outcomes.Exit`."""
+    from client.cli import streams
+
+    streams.prepare()
     from client.cli.app import app
 
     app(prog_name="orfeas")

@@ -10,11 +10,12 @@ import typer
 
 from client.cli import wording
 from client.cli.options import ApiKey, AsJson, Faces, FormatOption, SizeMm, UpAxisOption, Url, connect
-from client.cli.output import say, stdout, write_bytes, write_json, write_table
+from client.cli.outcomes import exit_code, joint_code
+from client.cli.output import say, say_error, stdout, write_bytes, write_json, write_table
 from client.cli.progress import Bars
 from client.core import DEFAULT_URL
 from client.downloads import Form, write_whole
-from client.errors import JobCanceled, JobFailed
+from client.errors import JobCanceled, JobFailed, OrfeasError
 from client.following import checked
 from client.models import Job
 from client.sync import Client
@@ -83,11 +84,18 @@ def cancel(
     api_key: ApiKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """Cancel jobs that have not ended."""
+    """Cancel jobs that have not ended; each is tried, whatever becomes of the others."""
+    codes = []
     with connect(url, api_key) as client:
         for job_id in job_ids:
-            job = client.cancel(job_id)
-            write_json(job.body) if as_json else say(f"{job.id} {job.status}")
+            try:
+                job = client.cancel(job_id)
+            except OrfeasError as error:
+                say_error(f"{job_id}: {error}" if job_id not in str(error) else str(error))
+                codes.append(exit_code(error))
+            else:
+                write_json(job.body) if as_json else say(f"{job.id} {job.status}")
+    raise typer.Exit(joint_code(codes))
 
 
 def download(

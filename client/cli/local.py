@@ -32,13 +32,12 @@ def load_settings() -> Settings:
     """
     from pydantic import ValidationError
 
-    from settings import Settings
+    from settings import Settings, problems
 
     try:
         return Settings()
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, row['loc'])).upper()}: {row['msg']}" for row in error.errors())
-        raise typer.BadParameter(wrong) from None
+        raise typer.BadParameter("; ".join(problems(error))) from None
 
 
 def answers(url: str, api_key: str | None) -> bool:
@@ -71,15 +70,15 @@ def service(url: str | None, api_key: str | None, *, lasting: bool = False) -> I
         yield Service(url, api_key)
         return
     settings = load_settings()
-    here, key = url_of(settings), api_key or next(iter(settings.api_keys + settings.admin_keys), None)
+    here, key = own_url(settings), api_key or next(iter(settings.api_keys + settings.admin_keys), None)
     if answers(here, key):
         yield Service(here, key)
         return
     if lasting:
         raise NotStarted(f"no service answers at {here}; start one that goes on: ./orfeas up")
     say(f"No service answers at {here}: starting one for this call; `./orfeas up` leaves one running")
-    with running_stack(settings):
-        yield Service(here, key, goes_on=False)
+    with running_stack(settings) as stack:
+        yield Service(stack.url, key, goes_on=False)
 
 
 @contextmanager
@@ -114,11 +113,11 @@ def examined(settings: Settings) -> Iterator[Finding]:
     return examine(settings)
 
 
-def url_of(settings: Settings) -> str:
-    """Where the service of these settings answers, seen from this machine."""
-    from deploy.stack import Stack
+def own_url(settings: Settings) -> str:
+    """Where this machine's service answers: the one that runs with these settings, on whichever port it took."""
+    from deploy.stack import as_running
 
-    return Stack(settings).url
+    return as_running(settings).local_url
 
 
 def _interrupt(_number: int, _frame: object) -> None:

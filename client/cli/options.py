@@ -13,7 +13,24 @@ Format = Literal["glb", "obj", "stl", "ply"]
 UpAxis = Literal["y", "z"]
 Priority = Literal["high", "normal", "low"]
 
-Url = Annotated[str, typer.Option("--url", envvar="ORFEAS_URL", help="Where the service runs.", metavar="URL")]
+
+def _url(context: typer.Context, value: str) -> str:
+    """Where nobody named a service, that of this machine, which may have taken another port than usual."""
+    source = context.get_parameter_source("url")
+    if source is None or source.name != "DEFAULT":
+        return value
+    from client.cli.local import load_settings, own_url
+
+    try:
+        return own_url(load_settings())
+    except typer.BadParameter:
+        return value
+
+
+Url = Annotated[
+    str,
+    typer.Option("--url", envvar="ORFEAS_URL", help="Where the service runs.", metavar="URL", callback=_url),
+]
 UrlOrOwn = Annotated[
     str | None,
     typer.Option(

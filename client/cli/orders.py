@@ -46,11 +46,13 @@ def chosen_format(asked: str | None, output: str) -> str:
 def orders(images: Sequence[str], output: str, format: str) -> list[Order]:
     """One order per picture: into the folder `output`, to the file of that name, or to standard output (`-`).
 
+    A picture that cannot be read fails when its turn comes, so that the others are made.
+
     Raises:
-        typer.BadParameter: a picture does not exist, or several cannot go to one place.
+        typer.BadParameter: no picture exists, or several cannot go to one place.
     """
     missing = [image for image in images if image != "-" and not Path(image).is_file()]
-    if missing:
+    if missing and len(missing) == len(images):
         raise typer.BadParameter(f"no such file: {', '.join(missing)}")
     if list(images).count("-") > 1:
         raise typer.BadParameter("standard input (-) can be only one of the pictures")

@@ -12,6 +12,7 @@ import typer
 from client.cli.output import leave_quietly_on_closed_pipe, say_error
 from client.errors import (
     ApiError,
+    BadSetting,
     JobCanceled,
     JobFailed,
     NotReachable,
@@ -44,6 +45,7 @@ _CODES: tuple[tuple[tuple[type[BaseException], ...], Exit], ...] = (
     ((JobFailed, JobCanceled), Exit.JOB_FAILED),
     ((WaitTimeout,), Exit.TIMEOUT),
     ((NotStarted, NotReachable, UnexpectedAnswer, Unavailable, RateLimited, ServerFault), Exit.UNREACHABLE),
+    ((BadSetting,), Exit.USAGE),
     ((ApiError,), Exit.REFUSED),
     ((KeyboardInterrupt, asyncio.CancelledError), Exit.INTERRUPTED),
     ((OrfeasError, OSError), Exit.JOB_FAILED),

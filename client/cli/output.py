@@ -7,11 +7,13 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from client.cli.streams import require_stdout
 
 UNFOLDED_COLUMNS = 240
 
@@ -20,6 +22,12 @@ class _Results(Console):
     def on_broken_pipe(self) -> None:
         # Rich's own answer is to exit with 1; whoever closed the pipe has what was wanted.
         raise BrokenPipeError
+
+
+class _People(Console):
+    def on_broken_pipe(self) -> None:
+        # Nobody reads on; what was asked for goes on.
+        _redirect_to_nowhere(sys.stderr)
 
 
 @cache
@@ -31,7 +39,7 @@ def stdout() -> Console:
 @cache
 def stderr() -> Console:
     """For people."""
-    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else UNFOLDED_COLUMNS)
+    return _People(stderr=True, highlight=False, width=None if sys.stderr.isatty() else UNFOLDED_COLUMNS)
 
 
 def say(text: str, style: str | None = None) -> None:
@@ -50,7 +58,11 @@ def write_json(value: Any) -> None:
 
 
 def write_bytes(data: bytes) -> None:
-    """A file's bytes on standard output."""
+    """A file's bytes on standard output.
+
+    Raises: OSError: it cannot be written, or was closed from the start.
+    """
+    require_stdout()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 
@@ -67,4 +79,8 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, number
 
 def leave_quietly_on_closed_pipe() -> None:
     """`orfeas list | head` is no error: what is left in the buffers goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _redirect_to_nowhere(sys.stdout)
+
+
+def _redirect_to_nowhere(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

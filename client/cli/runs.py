@@ -65,9 +65,13 @@ async def _run_in_turn(client: AsyncClient, run: Run, plan: Plan, bar: Bar, gate
         bar.say("sending")
         try:
             await _run(client, run, plan, bar)
-        except (OrfeasError, OSError) as error:
-            run.error = error
+        except Exception as error:  # also what nobody foresaw: it must not end the other pictures' runs
+            run.error = error if isinstance(error, OrfeasError | OSError) else OrfeasError(_unforeseen(error))
             bar.say("failed", "red")
+
+
+def _unforeseen(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 async def _run(client: AsyncClient, run: Run, plan: Plan, bar: Bar) -> None:

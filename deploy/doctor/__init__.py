@@ -13,6 +13,7 @@ from deploy.doctor.findings import Finding, Level
 from deploy.doctor.fleet import api_finding, worker_findings
 from deploy.doctor.host import access_finding, package_finding, port_findings, python_finding
 from deploy.doctor.redis import connect, redis_findings, where
+from deploy.stack import as_running
 from settings import Settings
 
 __all__ = ["Finding", "Level", "examine"]
@@ -20,6 +21,7 @@ __all__ = ["Finding", "Level", "examine"]
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """One finding after the other, as they come in; none raises, and each is bounded in time."""
+    settings = as_running(settings)
     yield python_finding()
     yield package_finding()
     yield access_finding(settings)

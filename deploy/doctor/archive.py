@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from cache.archive import Archive
+from cache.archive_store import folder_of
 from cache.errors import ArchiveError
 from cache.keys import content_key
 from cache.missing import MISSING
@@ -24,7 +23,7 @@ PATIENCE_S = 10.0
 
 def archive_findings(location: str) -> Iterator[Finding]:
     """A probe through the whole life of a value, and the room on the disk of a folder."""
-    folder = _folder(location)
+    folder = folder_of(location)
     yield _probe(location, folder)
     if folder is not None:
         yield _room(folder)
@@ -62,11 +61,3 @@ def _mend(folder: Path | None) -> str:
     if folder is None:
         return "look at the bucket's name and policy, AWS_* variables, and ARCHIVE_URL"
     return "is its disk full or read-only, and may this user write there? ARCHIVE_URL names another place"
-
-
-def _folder(location: str) -> Path | None:
-    parts = urlsplit(location)
-    with contextlib.suppress(ValueError):
-        if parts.scheme in ("", "file"):
-            return Path(unquote(parts.path))
-    return None

@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from deploy.doctor.findings import Finding, fail, ok, warn
 from deploy.stack.errors import StackError
-from deploy.stack.ports import is_free
+from deploy.stack.ports import is_free, is_unused
 from deploy.stack.programs import programs
 from settings import Settings
 
@@ -64,6 +64,9 @@ def port_findings(settings: Settings, *, runs: bool) -> Iterator[Finding]:
     for name, port in wanted:
         if runs:
             yield ok(f"port {port.number}", f"taken by the running service ({name})")
+        elif port.setting.lower() not in settings.model_fields_set and not is_unused(port.number):
+            mend = f"set {port.setting} to choose it yourself"
+            yield warn(f"port {port.number}", f"taken: `orfeas up` takes the next free one for {name}", mend)
         elif is_free(port.host, port.number):
             yield ok(f"port {port.number}", f"free for {name}")
         else:

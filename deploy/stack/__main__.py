@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from pydantic import ValidationError
-
 from deploy.stack.foreground import run
-from settings import Settings
+from settings import load
 
 
 def main() -> int:
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return run(settings, say=lambda line: print(line, flush=True))
+    return run(load(), say=lambda line: print(line, flush=True))
 
 
 if __name__ == "__main__":

@@ -24,9 +24,11 @@ def run(settings: Settings, say: Callable[[str], None], *, timeout_s: float = 12
         try:
             began_s = time.monotonic()
             stack.start()
-            stack.wait_ready(timeout_s, on_progress=say, stopping=stopping)
+            for line in moved(settings, stack.settings):
+                say(line)
+            stack.wait_ready(timeout_s, on_progress=say, stopping=stopping, wait_for_others=True)
             if not stopping.is_set():
-                for line in greeting(settings, stack, time.monotonic() - began_s):
+                for line in greeting(stack, time.monotonic() - began_s):
                     say(line)
             while not stopping.wait(LOOK_EVERY_S):
                 if not stack.is_running():
@@ -41,10 +43,19 @@ def run(settings: Settings, say: Callable[[str], None], *, timeout_s: float = 12
         return STARTED
 
 
-def greeting(settings: Settings, stack: Stack, took_s: float) -> list[str]:
+def moved(asked: Settings, taken: Settings) -> list[str]:
+    """What to say of ports that another program has."""
+    return [
+        f"port {getattr(asked, name)} is taken: {what} listens on {getattr(taken, name)} ({name.upper()} sets it)"
+        for name, what in (("port", "the API"), ("flower_port", "Flower"), ("redis_port", "the embedded Redis"))
+        if getattr(asked, name) != getattr(taken, name)
+    ]
+
+
+def greeting(stack: Stack, took_s: float) -> list[str]:
     lines = [f"ready after {took_s:.1f} s", f"  Orfeas  {stack.url}"]
-    if settings.flower_port:
-        lines.append(f"  Flower  http://localhost:{settings.flower_port}")
+    if stack.settings.flower_port:
+        lines.append(f"  Flower  http://localhost:{stack.settings.flower_port}")
     return [*lines, f"  logs    {stack.log_dir}", "Ctrl-C stops everything."]
 
 

@@ -1,6 +1,6 @@
 """The program that outlives the supervisor: ends the stack when the supervisor, or whoever started it, was killed.
 
-    python -m deploy.stack.guard OWNER_PID GRACE_S
+    python -m deploy.stack.guard OWNER_PID GRACE_S LOG_FORMAT
 
 It runs under the supervisor, which holds the other end of its stdin: end of file is the kernel's own word that the
 supervisor is gone, however it died. It restarts nothing; that is the supervisor's work.
@@ -15,6 +15,7 @@ import sys
 
 import psutil
 
+import logs
 from deploy.stack.session import Session, send
 
 LOOK_EVERY_S = 1.0
@@ -52,4 +53,5 @@ def _lives(process: psutil.Process) -> bool:
 
 
 if __name__ == "__main__":
+    logs.configure(as_json=sys.argv[3] == "json")
     main(int(sys.argv[1]), float(sys.argv[2]))

@@ -11,7 +11,6 @@ from deploy.stack.redis_server import redis_command
 from settings import Settings
 
 LOOPBACK = "127.0.0.1"
-GUNICORN_GRACE_S = 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,10 @@ def _redis(settings: Settings) -> list[Program]:
     if settings.redis_url:
         return []
     port = Port(LOOPBACK, settings.redis_port, "REDIS_PORT")
-    return [Program("redis", redis_command(settings, LOOPBACK), priority=10, port=port)]
+    command = redis_command(settings, LOOPBACK)
+    if settings.log_format == "json":
+        command = _python("deploy.stack.json_lines", "redis", *command)
+    return [Program("redis", command, priority=10, port=port)]
 
 
 def _workers(settings: Settings) -> list[Program]:
@@ -68,11 +70,8 @@ def _workers(settings: Settings) -> list[Program]:
 
 
 def _api(settings: Settings) -> Program:
-    command = _python(
-        "gunicorn", "-w", str(settings.api_processes), "--threads", str(settings.api_threads),
-        "--bind", _address(settings.bind_host, settings.port), "--graceful-timeout", str(GUNICORN_GRACE_S),
-        "--no-control-socket", "api.wsgi:app",
-    )  # fmt: skip
+    # gunicorn.conf.py reads address, processes, threads and grace from the settings, as in every other deployment.
+    command = _python("gunicorn", "--no-control-socket", "api.wsgi:app")
     return Program("api", command, priority=30, port=Port(settings.bind_host, settings.port, "PORT"))
 
 
@@ -95,7 +94,3 @@ def _celery(*arguments: str) -> tuple[str, ...]:
 def _python(module: str, *arguments: str) -> tuple[str, ...]:
     # Not the scripts in bin/: their first line breaks when a virtual environment is moved.
     return (sys.executable, "-m", module, *arguments)
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

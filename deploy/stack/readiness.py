@@ -8,39 +8,52 @@ import json
 import socket
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from typing import Any
 
 from settings import Settings
 
 ANSWER_WITHIN_S = 2.0
-ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What is waited for, in words; `elsewhere`: no program of this host can bring it."""
+
+    text: str
+    elsewhere: bool = False
 
 
 class Readiness:
     """What is missing on this host, by `settings`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = self.url_of(settings)
+        self._url = settings.local_url
         self._wanted = {"generate": settings.generate_workers, "render": settings.render_workers}
+        self._redis = Missing("waiting for Redis")
+        if settings.redis_url:
+            hint = "waiting for the Redis of REDIS_URL; `orfeas doctor` says what is wrong with it"
+            self._redis = Missing(hint, elsewhere=True)
+        self._workers_elsewhere = Missing(
+            f"{self._url} answers, and refuses jobs (503) until a generate worker of another host signs in",
+            elsewhere=True,
+        )
 
-    @staticmethod
-    def url_of(settings: Settings) -> str:
-        host = ANY_ADDRESS.get(settings.bind_host, settings.bind_host)
-        return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-
-    def missing(self) -> str | None:
-        """What is waited for, in words; `None` when work is accepted and every worker has signed in."""
+    def missing(self) -> Missing | None:
+        """What is waited for; `None` when work is accepted and every worker has signed in."""
         health = self._get("/health")
         if health is None:
-            return "waiting for the API"
+            return Missing("waiting for the API")
         if health["redis"] != "ok":
-            return "waiting for Redis"
-        here = [worker for worker in health["workers"] if worker["alive"] and worker["host"] == socket.gethostname()]
+            return self._redis
+        here = [worker for worker in health["workers"] if worker["ready"] and worker["host"] == socket.gethostname()]
         for queue, wanted in self._wanted.items():
             signed_in = sum(worker["queue"] == queue for worker in here)
             if signed_in < wanted:
-                return f"waiting for {queue} workers: {signed_in} of {wanted} signed in"
-        return None if self._get("/ready") else "waiting for the API to accept work"
+                return Missing(f"waiting for {queue} workers: {signed_in} of {wanted} signed in")
+        if self._get("/ready"):
+            return None
+        return Missing("waiting for the API to accept work") if self._wanted["generate"] else self._workers_elsewhere
 
     def _get(self, path: str) -> dict[str, Any] | None:
         # This host is asked, never a proxy.

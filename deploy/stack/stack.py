@@ -19,8 +19,9 @@ from types import TracebackType
 from xmlrpc.client import Fault
 
 from deploy.stack import supervision
+from deploy.stack.announced import RECORD, Announced
 from deploy.stack.errors import AlreadyRunning, NotReady, StackError
-from deploy.stack.ports import check_ports
+from deploy.stack.ports import Ports, check_ports
 from deploy.stack.programs import Program, programs
 from deploy.stack.readiness import Readiness
 from deploy.stack.session import Session
@@ -51,6 +52,8 @@ class Stack:
 
     def __init__(self, settings: Settings, only: Sequence[Program] | None = None) -> None:
         self.settings = settings
+        self._asked = settings
+        self._ports = Ports()
         self._only = only
         self._programs: list[Program] = []
         self._run_dir = settings.data_dir / "run"
@@ -71,7 +74,7 @@ class Stack:
     @property
     def url(self) -> str:
         """Where the API answers, as seen from this host."""
-        return Readiness.url_of(self.settings)
+        return self.settings.local_url
 
     @property
     def log_dir(self) -> Path:
@@ -79,6 +82,8 @@ class Stack:
 
     def start(self) -> None:
         """Start all programs and return at once; what a killed stack left behind is ended first.
+
+        `settings` then hold the ports that were taken: the next free ones where the environment names none.
 
         Raises:
             AlreadyRunning: another stack uses this DATA_DIR.
@@ -89,9 +94,12 @@ class Stack:
         self._take_lock()
         try:
             self._end_leftovers()
+            if self._only is None:
+                self.settings = self._ports.choose(self._asked)
             self._programs = programs(self.settings) if self._only is None else list(self._only)
             check_ports(self._programs)
             self._start_supervisor()
+            Announced.of(self.settings).save(self._run_dir)
         except BaseException:
             self.stop()
             raise
@@ -101,20 +109,26 @@ class Stack:
         timeout_s: float = 60.0,
         on_progress: Callable[[str], None] | None = None,
         stopping: threading.Event | None = None,
+        *,
+        wait_for_others: bool = False,
     ) -> None:
         """Return when the API accepts work and every worker has signed in, or when `stopping` is set.
 
-        `on_progress` is told what is waited for, each time that changes.
+        `on_progress` is told what is waited for, each time that changes. `wait_for_others`: what only another host
+        can bring, like its Redis, is waited for without limit.
 
         Raises:
             NotReady: it did not happen in time, or the supervisor died; says what stands in the logs.
         """
         readiness, stopping = Readiness(self.settings), stopping or threading.Event()
         deadline, told, ended = time.monotonic() + timeout_s, "", ""
-        while (lacks := readiness.missing()) is not None:
+        while (missing := readiness.missing()) is not None:
+            lacks = missing.text
             if not self.is_running():
                 raise NotReady(f"the supervisor ended:\n{_tail(self._log_dir / 'supervisor.log')}")
-            if not ended and (ended := self._program_that_ended()):
+            if wait_for_others and missing.elsewhere:
+                deadline, ended = time.monotonic() + timeout_s, ""
+            elif not ended and (ended := self._program_that_ended()):
                 # What waits for another program does not end; more than a few tries tell nothing new.
                 deadline = min(deadline, time.monotonic() + MORE_TRIES_S)
             state = f"{lacks}; {ended} ended and is started again, its log is in {self._log_dir}" if ended else lacks
@@ -150,14 +164,16 @@ class Stack:
         if self._supervisor is not None:
             self._supervisor.wait()
         self._supervisor = self._session = None
+        self._ports.release()
         if self._lock is not None:
             self._record.unlink(missing_ok=True)
+            Announced.forget(self._run_dir)
             os.close(self._lock)
             self._lock = None
 
     @property
     def _record(self) -> Path:
-        return self._run_dir / "session.json"
+        return self._run_dir / RECORD
 
     def _make_folders(self) -> None:
         # Logs and results may hold people's pictures: for this user only.
@@ -182,22 +198,22 @@ class Stack:
         self._record.unlink(missing_ok=True)
 
     def _start_supervisor(self) -> None:
-        config = self._run_dir / "supervisor.conf"
-        config.write_text(
-            supervision.configuration(
-                [self._guard(), *self._programs],
-                root=ROOT,
-                run_dir=self._run_dir,
-                log_dir=self._log_dir,
-                stop_grace_s=self.settings.stop_grace_s,
-            )
+        path = self._run_dir / "supervisor.conf"
+        config = supervision.configuration(
+            [self._guard(), *self._programs],
+            root=ROOT,
+            run_dir=self._run_dir,
+            log_dir=self._log_dir,
+            stop_grace_s=self.settings.stop_grace_s,
         )
+        path.write_text(config.text)
+        module = "deploy.stack.supervisord" if self.settings.log_format == "json" else "supervisor.supervisord"
         # Its own session, so that Ctrl-C in the terminal reaches this process alone, which then stops it in order.
         with (self._log_dir / "supervisor.log").open("ab") as log:
             self._supervisor = subprocess.Popen(
-                [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],
+                [sys.executable, "-m", module, "--configuration", str(path)],
                 cwd=ROOT,
-                env={**os.environ, **self.settings.as_environment(), "PYTHONPATH": _search_path()},
+                env={**os.environ, **self.settings.as_environment(), **config.variables, "PYTHONPATH": _search_path()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -208,7 +224,7 @@ class Stack:
 
     def _guard(self) -> Program:
         grace = f"{self.settings.stop_grace_s:.0f}"
-        command = (sys.executable, "-m", "deploy.stack.guard", str(os.getpid()), grace)
+        command = (sys.executable, "-m", "deploy.stack.guard", str(os.getpid()), grace, self.settings.log_format)
         return Program("guard", command, priority=1)
 
     def _longest_stop_s(self) -> float:

@@ -6,9 +6,11 @@ Sections and options: https://supervisord.org/configuration.html
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import ServerProxy
@@ -17,6 +19,9 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from deploy.stack.programs import Program
 
+Section = tuple[str, Mapping[str, object]]
+
+_PLAIN = re.compile(r"[\w./:=,@+-]+(?: [\w./:=,@+-]+)*", re.ASCII)
 LOG_BYTES = "10MB"
 LOG_BACKUPS = 5
 # A program that ends sooner counts as failed to start, and is started again after 1, 2, 3 … seconds, for ever.
@@ -41,21 +46,31 @@ def connect(run_dir: Path) -> Any:
     return ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
 
-def configuration(programs: Sequence[Program], *, root: Path, run_dir: Path, log_dir: Path, stop_grace_s: float) -> str:
-    """The text of supervisord.conf."""
-    return "\n".join(
-        [
-            *_supervisor_sections(run_dir, log_dir),
-            *(line for program in programs for line in _program_section(program, root, log_dir, stop_grace_s)),
-            *_group_sections(programs),
-        ]
-    )
+@dataclass(frozen=True)
+class Configuration:
+    """The text of supervisord.conf, and the variables that it reads: no quoting keeps a # or ; out of a comment."""
+
+    text: str
+    variables: dict[str, str]
 
 
-def _supervisor_sections(run_dir: Path, log_dir: Path) -> list[str]:
+def configuration(
+    programs: Sequence[Program], *, root: Path, run_dir: Path, log_dir: Path, stop_grace_s: float
+) -> Configuration:
+    variables: dict[str, str] = {}
+    sections = [
+        *_supervisor_sections(run_dir, log_dir),
+        *(_program_section(program, root, log_dir, stop_grace_s) for program in programs),
+        *_group_sections(programs),
+    ]
+    lines = [line for section in sections for line in _section(*section, variables)]
+    return Configuration("\n".join(lines), variables)
+
+
+def _supervisor_sections(run_dir: Path, log_dir: Path) -> list[Section]:
     return [
-        *_section("unix_http_server", {"file": socket_path(run_dir), "chmod": "0700"}),
-        *_section(
+        ("unix_http_server", {"file": socket_path(run_dir), "chmod": "0700"}),
+        (
             "supervisord",
             {
                 "nodaemon": "true",
@@ -67,14 +82,14 @@ def _supervisor_sections(run_dir: Path, log_dir: Path) -> list[str]:
                 "silent": "true",
             },
         ),
-        *_section(
+        (
             "rpcinterface:supervisor",
             {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
         ),
     ]
 
 
-def _program_section(program: Program, root: Path, log_dir: Path, stop_grace_s: float) -> list[str]:
+def _program_section(program: Program, root: Path, log_dir: Path, stop_grace_s: float) -> Section:
     options: dict[str, object] = {
         "command": shlex.join(program.command),
         "directory": root,
@@ -94,26 +109,34 @@ def _program_section(program: Program, root: Path, log_dir: Path, stop_grace_s: 
     }
     if program.environment:
         options["environment"] = ",".join(f'{name}="{value}"' for name, value in program.environment.items())
-    return _section(f"program:{program.name}", options)
+    return f"program:{program.name}", options
 
 
-def _group_sections(programs: Iterable[Program]) -> list[str]:
+def _group_sections(programs: Iterable[Program]) -> list[Section]:
     groups: dict[str, list[Program]] = {}
     for program in programs:
         if program.group:
             groups.setdefault(program.group, []).append(program)
     return [
-        line
-        for name, members in groups.items()
-        for line in _section(
+        (
             f"group:{name}",
             {"programs": ",".join(member.name for member in members), "priority": members[0].priority},
         )
+        for name, members in groups.items()
     ]
 
 
-def _section(name: str, options: Mapping[str, object]) -> list[str]:
-    return [f"[{name}]", *(f"{option} = {_escaped(value)}" for option, value in options.items()), ""]
+def _section(name: str, options: Mapping[str, object], variables: dict[str, str]) -> list[str]:
+    return [f"[{name}]", *(f"{option} = {_value(value, variables)}" for option, value in options.items()), ""]
+
+
+def _value(value: object, variables: dict[str, str]) -> str:
+    text = str(value)
+    if _PLAIN.fullmatch(text):
+        return text
+    name = f"ORFEAS_SUPERVISED_{len(variables)}"
+    variables[name] = text
+    return f"%(ENV_{name})s"
 
 
 def _escaped(value: object) -> str:

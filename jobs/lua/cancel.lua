@@ -5,9 +5,9 @@ local name = P .. ':job:' .. a.id
 local job = fields_of(name)
 if not job.status then return 'missing' end
 local work = work_name(job.rendition)
-local started = get(work, 'started_at')
-if get(work, 'status') == 'blocked' then started = get(work_name(job.generation), 'started_at') end
-if not finish_job(a.id, 'canceled', {error = a.error, started_at = started}, a.retention_s) then return 'ended' end
+local leader = get(work, 'status') == 'blocked' and work_name(job.generation) or work
+local more = {error = a.error, started_at = get(leader, 'started_at'), task_id = get(leader, 'task_id')}
+if not finish_job(a.id, 'canceled', more, a.retention_s) then return 'ended' end
 
 -- Running work is marked, for its worker to see; waiting work simply goes.
 local function abandon(key)

@@ -7,7 +7,8 @@ local name = work_name(a.key)
 local work = fields_of(name)
 local ended = 0
 for _, id in ipairs(redis.call('SMEMBERS', name .. ':jobs')) do
-  local more = {result = a.result, started_at = work.started_at, attempts = work.attempts, timings = a.timings}
+  local more = {result = a.result, started_at = work.started_at, attempts = work.attempts, timings = a.timings,
+    task_id = work.task_id}
   local served = get(P .. ':job:' .. id, 'cache')
   if served == '' then served, more.cache = a.cache, a.cache end
   more.saved_s = served == 'MISS' and '0' or a.cost_s

@@ -24,6 +24,10 @@
 --   P:counters, P:pace   hash    totals; smoothed seconds per generator
 --   P:pace:<what>        string  smoothed seconds of a queue's works, or of generations with the same parameters
 --   P:token              string  last fencing token given out
+--   P:cards              hash    generators by name, as a worker announced them last
+--   P:announced          zset    names of generators by the last time in ms at which a worker announced them
+--   P:offered            zset    "<name> <revision>" by the last time in ms at which a worker offered to run it
+--   P:stalled:<queue>    string  how many works wait beside an idle worker; gone soon after that is over
 -- ARGV[1] is one JSON document of arguments, called `a`. Times are ms since the epoch, by the server's clock.
 
 local P = KEYS[1]
@@ -148,7 +152,8 @@ local function fail_rendition(key, error, retention_s)
   local started = get(name, 'started_at')
   local attempts = get(name, 'attempts')
   for _, id in ipairs(redis.call('SMEMBERS', name .. ':jobs')) do
-    finish_job(id, 'failed', {error = error, started_at = started, attempts = attempts}, retention_s)
+    local more = {error = error, started_at = started, attempts = attempts, task_id = get(name, 'task_id')}
+    finish_job(id, 'failed', more, retention_s)
   end
   redis.call('SET', P .. ':error:' .. key, error, 'EX', 60)
   drop_work(key)
@@ -157,7 +162,8 @@ end
 local function fail_work(key, error, retention_s)
   local name = work_name(key)
   for _, part in ipairs(redis.call('SMEMBERS', name .. ':parts')) do
-    redis.call('HSET', work_name(part), 'started_at', get(name, 'started_at'), 'attempts', get(name, 'attempts'))
+    redis.call('HSET', work_name(part), 'started_at', get(name, 'started_at'), 'attempts', get(name, 'attempts'),
+      'task_id', get(name, 'task_id'))
     fail_rendition(part, error, retention_s)
   end
   fail_rendition(key, error, retention_s)

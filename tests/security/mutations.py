@@ -39,7 +39,10 @@ def seeds() -> list[bytes]:
     bmps = [encoded("BMP", mode) for mode in ("1", "L", "P", "RGB", "RGBA")] + [rle_bmp()]
     plain = b"P3\n4 3\n255\n" + b" ".join(b"%d" % (number * 7) for number in range(36))
     ppms = [encoded("PPM", mode) for mode in ("1", "L", "RGB", "I;16")] + [plain, b"P1\n4 2\n0 1 0 1 1 0 1 0\n"]
-    return [*pngs, encoded("PNG", **told), *jpegs, *webps, encoded("GIF", "P"), *bmps, *tiffs, *ppms]
+    avifs = [encoded("AVIF", speed=10), encoded("AVIF", "RGBA", speed=10, **told)]
+    marks = chunk(b"gAMA", struct.pack(">I", 50_000)) + chunk(b"cICP", b"\x09\x10\0\1") + chunk(b"sRGB", b"\0")
+    pngs.append(pngs[4][:33] + marks + pngs[4][33:])
+    return [*pngs, encoded("PNG", **told), *jpegs, *webps, encoded("GIF", "P"), *bmps, *tiffs, *ppms, *avifs]
 
 
 def rle_bmp(width: int = 16, height: int = 8, coded: bytes = b"\x10\x01\x00\x00" * 8 + b"\x00\x01") -> bytes:
@@ -113,7 +116,22 @@ def _png_chunks(data: bytearray, dice: random.Random, _: list[bytes]) -> bytearr
     at = dice.randrange(len(parts))
     kind, body = parts[at]
     garbage = dice.randbytes(dice.choice((0, 1, 13, 300)))
-    known = (b"iCCP", b"eXIf", b"zTXt", b"iTXt", b"tRNS", b"PLTE", b"gAMA", b"cHRM", b"pHYs", b"acTL", b"fcTL", b"fdAT")
+    known = (
+        b"iCCP",
+        b"eXIf",
+        b"zTXt",
+        b"iTXt",
+        b"tRNS",
+        b"PLTE",
+        b"gAMA",
+        b"cHRM",
+        b"pHYs",
+        b"acTL",
+        b"fcTL",
+        b"fdAT",
+        b"cICP",
+        b"sRGB",
+    )
     lied = bytearray(body)
     if len(lied) >= 4:
         struct.pack_into(">I", lied, dice.randrange(len(lied) - 3), dice.choice(_LIES))

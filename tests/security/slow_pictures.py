@@ -72,6 +72,7 @@ TAKEN: dict[str, Callable[[int], bytes]] = {
     "JPEG, CMYK, of 40 scans": lambda side: jpeg_of_scans(side, "CMYK"),
     "WebP": lambda side: saved(side, "WEBP", "RGBA", quality=10, method=0),
     "WebP, lossless": lambda side: saved(side, "WEBP", "RGBA", lossless=True, method=0, quality=0),
+    "AVIF": lambda side: saved(side, "AVIF", speed=10, quality=40),
     "GIF": lambda side: encoded("GIF", "P", (side, side)),
     "BMP": lambda side: encoded("BMP", "RGBA", (side, side)),
     "BMP of run lengths, 1 MB": lambda side: rle_bmp(side, side, b"\1\1" * 490_000),

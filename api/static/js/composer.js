@@ -8,6 +8,12 @@ import { advice, said, sentence } from "./words.js";
 
 const MOST_PICTURES = 100;
 
+/** Whether the file is of a type or an ending that the chooser offers. */
+function isTaken(file) {
+  const name = file.name.toLowerCase();
+  return find("#chooser").accept.split(",").some((one) => (one.startsWith(".") ? name.endsWith(one) : file.type === one));
+}
+
 export class Composer {
   /** `submitted(job, file)` is called for each accepted picture. */
   constructor(settings, submitted) {
@@ -23,8 +29,8 @@ export class Composer {
   }
 
   add(files) {
-    const pictures = [...files].filter((file) => file.type.startsWith("image/") || /\.(heic|heif|avif|tiff?|bmp)$/i.test(file.name));
-    if (pictures.length < files.length) this.#say({ code: "bad_image", message: "Only pictures can be made into meshes" });
+    const pictures = [...files].filter(isTaken);
+    if (pictures.length < files.length) this.#say({ code: "bad_image", message: "Pictures that are taken: PNG, JPEG, WebP, AVIF, GIF, BMP, TIFF, PNM" });
     else this.#say(null);
     const room = MOST_PICTURES - this.tray.length;
     if (pictures.length > room) this.#say({ code: "", message: `At most ${MOST_PICTURES} pictures go in at once` });
