@@ -25,6 +25,7 @@ from cache.fleet_config import LocalConfig
 from cache.redis import RedisCache
 from cache.redis_admin import stats
 from cache.redis_link import connect
+from cache.redis_rebuild import rebuild
 from cache.stats import Snapshot, counters_of, loads_of
 from cache.tiered import TieredCache
 
@@ -68,7 +69,11 @@ class CacheAgent:
         self._stop = threading.Event()
         self._reader: Loop | None = None
         self._reading = connect(shared.url, timeout_s=_BLOCK_MS / 1000 + 1)
+        self._silence_s = silence_s
+        self._missed_beats = False
+        self._heard_at = float("-inf")  # when the changes of others were followed last; so after a failed beat
         shared.link.on_version = self._on_version
+        tiers.in_touch = self._in_touch
 
     @property
     def applied_version(self) -> int:
@@ -77,7 +82,11 @@ class CacheAgent:
 
     def beat(self) -> bool:
         """Write the snapshot, follow what has changed, help with housekeeping; `False` when Redis did not answer."""
-        return self._link.attempt("heartbeat", self._beat, False)
+        beaten = self._link.attempt("heartbeat", self._beat, False)
+        if not beaten:
+            self._missed_beats = True
+            self._heard_at = float("-inf")
+        return beaten
 
     def note_archive_usage(self, usage: Usage) -> None:
         """Keep what the archive holds for `FleetCache.stats`; for whoever has counted it."""
@@ -102,10 +111,14 @@ class CacheAgent:
             for line in stats(self._link)["advice"]:
                 log.warning("shared tier: %s", line)
         self._catch_up()
-        answer, version = self._link.run("beat", *self._beat_args())[0]
+        self._shared.settle()
+        answer, version, phase, entries_there = self._link.run("beat", *self._beat_args())[0]
         if int(version) != self._applied:  # since a moment ago
             self._catch_up()
             self._link.run("beat", *self._beat_args())
+        rebuild(self._link, phase)
+        if entries_there == b"0":
+            self._entries_sent = ""
         self._send_entries()
         for _ in range(_HOUSEKEEPING_STEPS):
             if answer == b"clean":
@@ -165,8 +178,14 @@ class CacheAgent:
             elif version != self._applied:
                 log.info("cache: changes since %d are lost; the local tier starts empty", self._applied)
                 self._tiers.clear_local()
+        elif self._missed_beats:  # what changed before the first one that went through, nobody knows
+            self._tiers.clear_local()
         self._configure(LocalConfig.from_state(state).over(self._own))
         self._applied = version
+        self._heard_at = time.monotonic()
+
+    def _in_touch(self) -> bool:
+        return time.monotonic() - self._heard_at < self._silence_s
 
     def _obey(self, kind: bytes, subject: bytes) -> None:
         if kind == b"delete":

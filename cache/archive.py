@@ -86,6 +86,18 @@ class Archive:
         self._count("hits")
         return meta
 
+    def sha256(self, key: str) -> str | Missing:
+        """SHA-256 of the stored data, 64 hex digits, from the object's header; not counted as a lookup.
+
+        Raises:
+            InvalidKey: the key has not the form of one.
+            ArchiveUnavailable: the store did not answer.
+        """
+        try:
+            return self._head(key).sha256
+        except (FileNotFoundError, Corrupt):
+            return MISSING
+
     def put(self, key: str, data: bytes, meta: Mapping[str, JSON]) -> bool:
         """Write a value that is not there yet; `False` when it is. Durable when this returns.
 

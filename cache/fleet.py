@@ -161,8 +161,7 @@ class FleetCache:
         return self._tiers.delete(key)
 
     def _config(self, wait_s: float) -> dict[str, Any]:
-        self._link.ensure_seed()
-        (state,) = self._link.round_trip(("HGETALL", self._link.state_key))
+        (state,) = self._link.read_state()
         confirmed = self._confirmations(int(state[b"version"]), wait_s)
         workers = {"applied": confirmed.applied, "pending": confirmed.pending}
         return config_shown(state, self._own) | {"version": confirmed.version, "workers": workers}

@@ -55,9 +55,7 @@ def read_confirmations(link: RedisLink, version: int, silence_s: float) -> Confi
 
 def read_stats(link: RedisLink, silence_s: float) -> dict[str, Any]:
     """Totals, processes and the shared tier, as `FleetCache.stats` shows them."""
-    link.ensure_seed()
-    state, size, memory, server, workers, seen, totals, (seconds, micros) = link.round_trip(
-        ("HGETALL", link.state_key),
+    state, size, memory, server, workers, seen, totals, (seconds, micros) = link.read_state(
         ("ZCARD", f"{link.tag}:order"),
         ("INFO", "memory"),
         ("INFO", "server"),

@@ -59,6 +59,7 @@ class RedisCache:
         if limit_s > STAGE_TTL_S:
             raise ValueError(f"transfer_timeout_s is {limit_s}; the limit is {STAGE_TTL_S} (STAGE_TTL_S)")
         self._transfer = Transfer(self.link, limit_s, compress=compress, clock=clock)
+        self._owed: dict[str, None] = {}  # keys of entries that are wrong by now and could not be deleted yet
 
     @property
     def version(self) -> int:
@@ -73,7 +74,8 @@ class RedisCache:
         Raises:
             InvalidKey: the key has not the form of one.
         """
-        checked_key(key)
+        if self._is_wrong(checked_key(key)):
+            return MISSING
         return self.link.attempt("lookup", lambda: self._transfer.read(key, saves_work), MISSING)
 
     def describe(self, key: str, *, saves_work: bool = True) -> Meta | Missing:
@@ -82,7 +84,8 @@ class RedisCache:
         Raises:
             InvalidKey: the key has not the form of one.
         """
-        checked_key(key)
+        if self._is_wrong(checked_key(key)):
+            return MISSING
         return self.link.attempt("describe", lambda: self._transfer.describe(key, saves_work), MISSING)
 
     def store(
@@ -94,12 +97,14 @@ class RedisCache:
         cost_s: float = 0.0,
         ttl_s: float | None = None,
         unless_changed_since: int | None = None,
+        replaces: bool = False,
     ) -> bool:
         """Store a value, whole or not at all, in the place of an older one; `False` when it was not taken.
 
         `cost_s` is what making it took (or `meta["cost_s"]`), `ttl_s` another life span than the tier's. A copy from
         another tier gives in `unless_changed_since` the `version` from before it was read there, and is not taken
-        when anything was deleted in between.
+        when anything was deleted in between. One that `replaces` other bytes is told to every local tier, which then
+        forgets its copy; copies from other tiers that are under way are refused.
 
         Raises:
             InvalidKey: the key has not the form of one.
@@ -108,7 +113,7 @@ class RedisCache:
         """
         cost_ms = max(0, round(1000 * (cost_s or cost_of(meta))))
         ttl_ms = None if ttl_s is None else max(1, round(1000 * positive("ttl_s", ttl_s)))
-        offer = Offer(checked_key(key), encoded_meta(meta), cost_ms, ttl_ms, unless_changed_since)
+        offer = Offer(checked_key(key), encoded_meta(meta), cost_ms, ttl_ms, unless_changed_since, replaces)
         return self.link.attempt("store", lambda: self._transfer.write(offer, data), False)
 
     def delete(self, key: str) -> bool:
@@ -130,7 +135,28 @@ class RedisCache:
             SharedUnavailable: Redis failed or refused; the entry may still be here and in local tiers.
         """
         checked_key(key)
-        return self.link.ask("delete", lambda: self.link.run("delete", key)[0][0] == b"deleted")
+        return self.link.ask("delete", lambda: bool(self.link.run("delete", key)[0][0] == b"deleted"))
+
+    def invalidate(self, key: str) -> None:
+        """Delete an entry that other bytes have replaced elsewhere, now or as soon as Redis does it.
+
+        Until then this process does not answer with it; `settle` tries again.
+
+        Raises:
+            InvalidKey: the key has not the form of one.
+        """
+        self._owed[checked_key(key)] = None
+        self._is_wrong(key)
+
+    def settle(self) -> None:
+        """Delete what `invalidate` could not; for whoever beats.
+
+        Raises:
+            redis.RedisError: the server failed or refused; what is left is tried again by the next call.
+        """
+        for key in list(self._owed):
+            self.link.run("delete", key)
+            self._owed.pop(key, None)
 
     def clear(self) -> int | None:
         """Forget everything, at once for readers; answers how many entries that were, `None` on a fault."""
@@ -179,5 +205,17 @@ class RedisCache:
         Raises:
             InvalidKey: the key has not the form of one.
         """
-        checked_key(key)
+        if self._is_wrong(checked_key(key)):
+            return MISSING
         return self.link.attempt("entry", lambda: admin.entry(self.link, key), MISSING)
+
+    def _is_wrong(self, key: str) -> bool:
+        """Whether the key's entry is still to be deleted, and could not be deleted now either."""
+        if key not in self._owed:
+            return False
+        try:
+            self.delete_or_fail(key)
+        except SharedUnavailable:
+            return True
+        self._owed.pop(key, None)
+        return False

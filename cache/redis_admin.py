@@ -11,6 +11,7 @@ from cache.missing import MISSING, Missing
 from cache.record import Record
 from cache.redis_health import advice
 from cache.redis_link import RedisLink
+from cache.redis_rebuild import rebuild, rebuild_advice
 from cache.redis_transfer import Transfer
 from cache.values import MB
 
@@ -58,9 +59,7 @@ def limits_shown(state: Mapping[bytes, bytes]) -> dict[str, Any]:
 
 
 def read_limits(link: RedisLink) -> dict[str, Any]:
-    link.ensure_seed()
-    (state,) = link.round_trip(("HGETALL", link.state_key))
-    return limits_shown(state)
+    return limits_shown(link.read_state()[0])
 
 
 def write_limits(link: RedisLink, transfer: Transfer, fields: Mapping[str, Any]) -> bool:
@@ -81,7 +80,8 @@ def tidy(link: RedisLink, transfer: Transfer | None) -> bool:
     if transfer is not None:
         transfer.refresh_health()
         room = transfer.health.room_bytes()
-    return bool(link.run("tidy", "" if room is None else room)[0][0] == b"clean")
+    answer, _, phase = link.run("tidy", "" if room is None else room)[0]
+    return rebuild(link, phase) and bool(answer == b"clean")
 
 
 def _tidy_through(link: RedisLink, transfer: Transfer | None) -> None:
@@ -91,9 +91,8 @@ def _tidy_through(link: RedisLink, transfer: Transfer | None) -> None:
 
 
 def stats(link: RedisLink) -> dict[str, Any]:
-    link.ensure_seed()
-    state, size, memory, server = link.round_trip(
-        ("HGETALL", link.state_key), ("ZCARD", f"{link.tag}:order"), ("INFO", "memory"), ("INFO", "server")
+    state, size, memory, server = link.read_state(
+        ("ZCARD", f"{link.tag}:order"), ("INFO", "memory"), ("INFO", "server")
     )
     return stats_shown(state, size, memory, server)
 
@@ -119,6 +118,7 @@ def stats_shown(state: Mapping[bytes, bytes], size: int, memory: Info, server: I
         "stores": number("stores"),
         "refused": number("refused"),
         "gpu_seconds_saved": number("saved_ms") / 1000,
+        "index_rebuilds": number("rebuilds"),
         "current_items": size - number("stale"),
         "current_memory_mb": live_bytes / MB,
         "max_items": limits["max_size"],
@@ -132,7 +132,7 @@ def stats_shown(state: Mapping[bytes, bytes], size: int, memory: Info, server: I
             "maxmemory_mb": memory["maxmemory"] / MB,
             "maxmemory_policy": memory["maxmemory_policy"],
         },
-        "advice": advice(memory, number("max_bytes")),
+        "advice": rebuild_advice(state, time.time()) + advice(memory, number("max_bytes")),
     }
 
 
@@ -151,6 +151,6 @@ def entry(link: RedisLink, key: str) -> dict[str, Any] | Missing:
         ("TIME",),
     )  # fmt: skip
     record = None if text is None else Record.parse(text)
-    if record is None or record.epoch != int(epoch):
+    if record is None or epoch is None or record.epoch != int(epoch):
         return MISSING
     return record.summary(key, int(hits or 0), seconds * 1_000_000 + micros)

@@ -29,6 +29,7 @@ F = TypeVar("F")
 Command = Sequence[Any]
 
 _SCRIPTS = Path(__file__).parent / "scripts"
+_BEGUN = {b"epoch", b"version", b"policy", b"max_size", b"max_bytes", b"ttl_ms"}
 KEY_NAMES = ("state", "order", "expiry", "entries", "hits", "events")
 
 
@@ -52,6 +53,10 @@ def connect(url: str, *, connect_timeout_s: float = 0.2, timeout_s: float = 0.5,
     return make_client(
         url, connect_timeout_s=connect_timeout_s, timeout_s=timeout_s, socket_read_size=1 << 20, **options
     )
+
+
+def _gone_again() -> ResponseError:
+    return ResponseError("the state of the shared tier vanishes as soon as it is written; look at maxmemory-policy")
 
 
 @contextmanager
@@ -95,6 +100,8 @@ class RedisLink:
         if replies[len(before)][0] == b"unseeded":  # the server was emptied under us
             self.plant_seed()
             replies = self.round_trip(*before, command, *also)
+        if replies[len(before)][0] == b"unseeded":
+            raise _gone_again()
         self._note_version(replies[len(before)])
         return replies
 
@@ -103,6 +110,11 @@ class RedisLink:
         pairs = [item for pair in fields.items() for item in pair]
         command = ("EVALSHA", script_sha("configure"), len(self._keys), *self._keys, self.tag, seed, *pairs)
         (reply,) = self.round_trip(command)
+        if reply[0] == b"unseeded":  # the server was emptied under us
+            self.plant_seed()
+            (reply,) = self.round_trip(command)
+        if reply[0] == b"unseeded":
+            raise _gone_again()
         self._seeded = True
         self._note_version(reply)
 
@@ -114,6 +126,20 @@ class RedisLink:
     def plant_seed(self) -> None:
         """Begin the state on an empty server; elsewhere apply this process' settings if they are new ones."""
         self.configure(repr(sorted(self._seed.items())), self._seed)
+
+    def read_state(self, *also: Command) -> list[Any]:
+        """The fields of the state, begun where there is none, and the answers to other commands of the same moment.
+
+        Raises:
+            redis.RedisError: the server failed or refused.
+        """
+        self.ensure_seed()
+        for _ in range(2):
+            state, *answers = self.round_trip(("HGETALL", self.state_key), *also)
+            if state.keys() >= _BEGUN:
+                return [state, *answers]
+            self.plant_seed()
+        raise _gone_again()
 
     def _note_version(self, reply: Sequence[Any]) -> None:
         version = int(reply[1])

@@ -19,19 +19,24 @@ from cache.missing import MISSING, Missing
 from cache.record import Record
 from cache.redis_health import Health
 from cache.redis_link import Command, RedisLink
+from cache.redis_rebuild import rebuild
 from cache.redis_stream import STAGE_TTL_S, Interrupted, open_stage, parts_of, receive, send
 from cache.values import Entry, Meta
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What is stored beside the bytes; `seen_version`, as of before reading, makes it a copy from another tier."""
+    """What is stored beside the bytes; `seen_version`, as of before reading, makes it a copy from another tier.
+
+    What `replaces` other bytes is announced to the local tiers.
+    """
 
     key: str
     meta_json: bytes
     cost_ms: int
     ttl_ms: int | None
     seen_version: int | None
+    replaces: bool
 
 
 class Transfer:
@@ -95,9 +100,9 @@ class Transfer:
         first = open_stage(stage, payload)
         look = ("HMGET", self._link.state_key, "version", "max_bytes")
         (version, max_bytes), *_ = self._link.round_trip(look, *first)
-        if version is None:  # the server was emptied under us
-            self._link.plant_seed()
-            (version, max_bytes), *_ = self._link.round_trip(look, *first)
+        if version is None or max_bytes is None:  # the server was emptied under us
+            state, *_ = self._link.read_state(*first)
+            version, max_bytes = state[b"version"], state[b"max_bytes"]
         if len(payload) > int(max_bytes):
             self._link.round_trip(("UNLINK", stage), ("HINCRBY", self._link.state_key, "refused", 1))
             return None
@@ -111,8 +116,9 @@ class Transfer:
         terms = [("" if term is None else term) for term in (offer.ttl_ms, room)]
         reply = self._link.run(
             "commit", offer.key, "" if fence is None else fence, int(copied), *sealed, offer.cost_ms, *terms,
-            offer.meta_json, before=before,
+            offer.meta_json, int(offer.replaces), before=before,
         )[len(before)]  # fmt: skip
+        rebuild(self._link, reply[2], budget_s=0.0)  # one step, for processes that neither beat nor tidy
         return reply[0], int(reply[1])
 
     def refresh_health(self) -> None:

@@ -19,6 +19,7 @@ from cache.making import found_or_made
 from cache.missing import MISSING, Missing
 from cache.redis import RedisCache
 from cache.singleflight import SingleFlight
+from cache.sources import Sources, is_archived
 from cache.trace import TraceLog
 from cache.values import JSON, MB, Described, Entry, Found, Meta, Tier, checked_key, cost_of, encoded_meta
 
@@ -46,10 +47,13 @@ class TieredCache:
         self._enabled = enabled
         self._trace = trace
         self._flights: SingleFlight[Found | Missing] = SingleFlight()
+        self._reads: SingleFlight[Entry | Missing] = SingleFlight()  # of the archive, whatever a hit would save
         self._makers: SingleFlight[Entry] = SingleFlight()
         self._lock = threading.Lock()
         self._invalidations = 0  # of the local tier; a copy begun before one is not put into it after
         self._counts: Counter[str] = Counter()
+        self._sources = Sources(self)
+        self.in_touch: Callable[[], bool] = lambda: True  # whether the changes of other processes are being followed
 
     @property
     def enabled(self) -> bool:
@@ -72,11 +76,14 @@ class TieredCache:
         checked_key(key)
         if not self._enabled:
             return MISSING
-        entry = self.local.lookup(key) if self.local is not None else MISSING
+        entry = self._from_local(key)
         if entry is not MISSING:
             found: Found | Missing = self._hit("L1", entry, saves_work)
         else:
-            found = self._flights.run((key, saves_work), lambda: self._below(key, saves_work))
+            flight = (key, saves_work, self._invalidations)  # nobody joins a search begun before a change
+            found = self._flights.run(flight, lambda: self._below(key, saves_work))
+        if found is not MISSING and self._sources.outdated(found.meta):
+            found = MISSING
         if saves_work:
             self._note("lookup", key, found)
         return found
@@ -90,7 +97,9 @@ class TieredCache:
         if self._enabled:
             return self.lookup(key, saves_work=False)
         entry = self._from_archive(lambda archive: archive.get(checked_key(key)))
-        return MISSING if entry is MISSING else Found(entry.data, entry.meta, "ARCHIVE")
+        if entry is MISSING or self._sources.outdated(entry.meta):
+            return MISSING
+        return Found(entry.data, entry.meta, "ARCHIVE")
 
     def describe(self, key: str, *, saves_work: bool = True) -> Described | Missing:
         """The metadata of a value that is there, from the nearest tier; no value moves.
@@ -99,12 +108,14 @@ class TieredCache:
             InvalidKey: the key has not the form of one.
         """
         described = self._describe(checked_key(key), saves_work) if self._enabled else MISSING
+        if described is not MISSING and self._sources.outdated(described.meta):
+            described = MISSING
         if saves_work and self._enabled:
             self._note("lookup", key, described)
         return described
 
     def _describe(self, key: str, saves_work: bool) -> Described | Missing:
-        entry = self.local.lookup(key) if self.local is not None else MISSING
+        entry = self._from_local(key)
         if entry is not MISSING:
             return Described(self._hit("L1", entry, saves_work).meta, "L1")
         meta = self.shared.describe(key, saves_work=saves_work) if self.shared is not None else MISSING
@@ -127,6 +138,10 @@ class TieredCache:
     ) -> None:
         """Write the archive, then the shared and the local tier. `cost_s`, what making it took, goes into the metadata.
 
+        A key that is archived already keeps its bytes, unless they are to be replaced or were made of a value that has
+        been replaced. After a replacement every process forgets the old bytes; one that cannot be told because Redis
+        does not answer is told as soon as it does.
+
         Raises:
             InvalidKey, BadEntry: the key or the metadata cannot be stored.
             ArchiveFull, ArchiveUnavailable: the archive did not take it, and no other tier has it.
@@ -134,15 +149,18 @@ class TieredCache:
         meta = {**meta, "cost_s": round(cost_s, 3)} if cost_s else dict(meta)
         self._note("store", key, Entry(data, meta))
         if self.archive is not None:
+            replace = replace or self._made_of_another(key, meta)
             if replace:
                 self.archive.replace(key, data, meta)
             else:
                 self.archive.put(key, data, meta)
-        if not self._enabled:
-            return
-        if self.shared is not None:
-            self.shared.store(key, data, meta)
-        self._keep_local(key, Entry(data, meta), self._invalidations)
+        if replace:
+            self.forget_local(key)
+        stored = self._enabled and self.shared is not None and self.shared.store(key, data, meta, replaces=replace)
+        if replace and not stored and self.shared is not None:
+            self.shared.invalidate(key)
+        if self._enabled:
+            self._keep_local(key, Entry(data, meta), self._invalidations)
 
     def get_or_make(self, key: str, make: Callable[[], tuple[bytes, Meta]]) -> Entry:
         """The value, made and stored when no tier has it; one maker per key in the whole fleet.
@@ -188,20 +206,43 @@ class TieredCache:
         with self._lock:
             return {name: self._counts[name] for name in ("archive_hits", "archive_faults", "saved_ms")}
 
+    def _made_of_another(self, key: str, meta: Meta) -> bool:
+        """Whether what is archived under the key was made of other bytes than the value with this metadata."""
+        if "made_of" not in meta:
+            return False
+        archived = self._from_archive(lambda archive: archive.describe(key))
+        return archived is not MISSING and archived.get("made_of") != meta["made_of"]
+
+    def _from_local(self, key: str) -> Entry | Missing:
+        """The local tier's answer. While nobody tells what other processes replace, the archive has to confirm it."""
+        entry = self.local.lookup(key) if self.local is not None else MISSING
+        if entry is not MISSING and not self.in_touch() and not is_archived(self, key, entry):
+            self.forget_local(key)
+            return MISSING
+        return entry
+
     def _below(self, key: str, saves_work: bool) -> Found | Missing:
         begun = self._invalidations
+        if self.local is not None and self.local.peek(key) is not MISSING:  # another flight has landed since the look
+            entry = self._from_local(key)
+            if entry is not MISSING:
+                return self._hit("L1", entry, saves_work)
         entry = self.shared.lookup(key, saves_work=saves_work) if self.shared is not None else MISSING
         if entry is not MISSING:
             self._keep_local(key, entry, begun)
             return Found(entry.data, entry.meta, "L2")
         version = self.shared.version if self.shared is not None else 0
+        entry = self._reads.run((key, begun), lambda: self._copied_up(key, begun, version))
+        return MISSING if entry is MISSING else self._hit("ARCHIVE", entry, saves_work)
+
+    def _copied_up(self, key: str, begun: int, version: int) -> Entry | Missing:
+        """The archive's answer, also kept in the tiers above."""
         entry = self._from_archive(lambda archive: archive.get(key))
-        if entry is MISSING:
-            return MISSING
-        if self.shared is not None:
-            self.shared.store(key, entry.data, entry.meta, unless_changed_since=version)
-        self._keep_local(key, entry, begun)
-        return self._hit("ARCHIVE", entry, saves_work)
+        if entry is not MISSING:
+            if self.shared is not None:
+                self.shared.store(key, entry.data, entry.meta, unless_changed_since=version)
+            self._keep_local(key, entry, begun)
+        return entry
 
     def _from_archive(self, ask: Callable[[Archive], T | Missing]) -> T | Missing:
         """The archive's answer; one that cannot be read is a miss: the value can be made again."""

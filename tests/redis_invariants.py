@@ -7,10 +7,13 @@ import redis
 from cache.record import Record
 
 
-def check_invariants(client: redis.Redis, tag: str = "{orfeas:cache:2}", stages: int = 0) -> None:
+def check_invariants(
+    client: redis.Redis, tag: str = "{orfeas:cache:2}", stages: int = 0, *, damaged: bool = False
+) -> None:
     """Indexes agree, bytes add up and are under the limit, every indexed blob is whole, and nothing else lies about.
 
     Runs in one transaction, so that it may be called while others work; `stages` are writers that may be under way.
+    Nobody rebuilt the index unless the test `damaged` it.
     """
     with client.pipeline(transaction=True) as pipe:
         pipe.hgetall(f"{tag}:state").zrange(f"{tag}:order", 0, -1, withscores=True)
@@ -20,6 +23,7 @@ def check_invariants(client: redis.Redis, tag: str = "{orfeas:cache:2}", stages:
     if not state:
         assert [*order, *expiry, *entries, *hits] == []
         return
+    assert damaged or b"rebuilds" not in state, f"it was rebuilt; lost: {state[b'lost']!r}"
     records = {key: Record.parse(text) for key, text in entries.items()}
     assert {key for key, _ in order} == set(records) == set(hits)
     if state[b"policy"] == b"lru":
@@ -43,12 +47,12 @@ def check_invariants(client: redis.Redis, tag: str = "{orfeas:cache:2}", stages:
 
 _BLOBS = """
 local found = {}
-for _, kind in ipairs({':blob:', ':parts:', ':stage:'}) do
+for _, kind in ipairs({':blob:', ':parts:', ':stage:', ':old_'}) do
   local pattern = string.gsub(ARGV[1], '[%[%]*?\\\\]', '\\\\%0') .. kind .. '*'
   for _, name in ipairs(redis.call('KEYS', pattern)) do
     table.insert(found, name)
-    local text = redis.call('TYPE', name).ok == 'string'
-    table.insert(found, redis.call(text and 'STRLEN' or 'LLEN', name))
+    local type = redis.call('TYPE', name).ok
+    table.insert(found, type == 'string' and redis.call('STRLEN', name) or type == 'list' and redis.call('LLEN', name))
     table.insert(found, redis.call('TTL', name))
   end
 end

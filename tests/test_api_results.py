@@ -127,3 +127,26 @@ def test_two_who_ask_for_the_same_new_form_are_served_by_one_rendition(house: Ho
     for thread in threads:
         thread.join()
     assert [answer.status_code for answer in answers] == [200, 200] and answers[0].data == answers[1].data
+
+
+@pytest.fixture
+def uncached(text_redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[House]:
+    house = House(text_redis, redis_url, tmp_path, disable_result_cache=True).open()
+    yield house
+    house.close()
+
+
+def test_a_finished_mesh_is_downloaded_with_the_cache_disabled(uncached: House) -> None:
+    """In its own form it is there already; in every other one a worker makes it from the archived mesh."""
+    uncached.inbox.send = lambda work: (  # type: ignore[method-assign]
+        uncached.runner.run_generation if work.kind == "generation" else uncached.runner.run_rendition
+    )(work.key)
+    url = submit(uncached).headers["Location"]
+    assert uncached.http.get(url).json["status"] == "succeeded"
+    for what in ("model.glb", "model.glb?size_mm=20", *(f"model.{kind}" for kind in FORMATS), "preview.png?size_px=64"):
+        first, again = uncached.http.get(f"{url}/{what}"), uncached.http.get(f"{url}/{what}")
+        assert (first.status_code, again.status_code) == (200, 200), what
+        assert first.data == again.data
+        assert again.headers["X-Cache"] == "HIT-ARCHIVE"
+    assert uncached.workshop.box.runs == 1
+    assert len(uncached.local) == 0 and uncached.shared.stats()["current_items"] == 0

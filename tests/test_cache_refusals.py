@@ -1,4 +1,4 @@
-"""A Redis that answers and refuses writes: what an operator asked for is done, or answered with an error, never both."""
+"""A Redis that answers and refuses writes: what an operator asked for is done, or answered with an error."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import dataclasses
 import enum
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 import pytest
@@ -239,6 +239,47 @@ def test_threads_that_ask_together_share_the_exception() -> None:
     assert begun == [1]
     assert errors == [failure] * 10
     assert flights.waiting("key") == 0
+
+
+class LandsMeanwhile(LRUCache):
+    """Between the first look at a key and what follows it, another caller asks and is done."""
+
+    def __init__(self, ask: Callable[[], object]) -> None:
+        super().__init__()
+        self._ask = ask
+        self._asked = False
+
+    def lookup(self, key: Hashable) -> object:
+        found = super().lookup(key)
+        if not self._asked:
+            self._asked = True
+            other = threading.Thread(target=self._ask)
+            other.start()
+            other.join()
+        return found
+
+
+@pytest.mark.parametrize("answer", [7, None], ids=["a value", "None"])
+def test_a_call_whose_flight_landed_between_look_and_take_off_computes_nothing(answer: object) -> None:
+    calls = Calls(lambda number: answer)
+    cache = LandsMeanwhile(lambda: function(1))
+    function = remembered(cache, calls)
+    assert function(1) == answer
+    assert calls.number == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("answer", [7, None], ids=["a value", "None"])
+async def test_a_coroutine_whose_flight_landed_between_look_and_take_off_computes_nothing(answer: object) -> None:
+    calls = Calls(lambda number: answer)
+    cache = LandsMeanwhile(lambda: asyncio.run(function(1)))
+
+    @cached_result(cache=cache)
+    async def function(number: int) -> object:
+        return calls(number)
+
+    assert await function(1) == answer
+    assert calls.number == 1
 
 
 def test_an_exception_is_not_remembered(cache: LRUCache) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -137,16 +138,46 @@ def test_expired_entries_go_without_being_asked_for() -> None:
     check_invariants(cache)
 
 
-def test_expired_entries_leave_before_living_ones() -> None:
+def store_at_the_limit_of_entries(cache: LRUCache) -> None:
+    cache.set("new", 1, size_mb=1)
+
+
+def store_at_the_limit_of_bytes(cache: LRUCache) -> None:
+    cache.set("new", 1, size_mb=9)  # all of the expired together make just enough room
+
+
+def lower_the_limit_of_entries(cache: LRUCache) -> None:
+    cache.update_config(max_size=2)
+
+
+def lower_the_limit_of_bytes(cache: LRUCache) -> None:
+    cache.update_config(max_memory_mb=2)
+
+
+@pytest.mark.parametrize(
+    "squeeze",
+    [
+        store_at_the_limit_of_entries,
+        store_at_the_limit_of_bytes,
+        lower_the_limit_of_entries,
+        lower_the_limit_of_bytes,
+    ],
+)
+def test_what_is_expired_leaves_before_what_is_alive_and_counts_as_no_eviction(
+    squeeze: Callable[[LRUCache], None],
+) -> None:
     clock = Clock()
-    cache = LRUCache(max_size=3, clock=clock)
-    cache.set("old but alive", 1)
-    cache.set("expired", 1, ttl_seconds=1)
-    cache.set("alive", 1)
+    cache = LRUCache(max_size=11, max_memory_mb=11, clock=clock)
+    cache.set("the least recently used", 1, size_mb=1)
+    for number in range(9):
+        cache.set(number, number, size_mb=1, ttl_seconds=1)
+    cache.set("alive", 1, size_mb=1)
     clock.now += 1
-    cache.set("new", 1)
-    assert set(keys(cache)) == {"old but alive", "alive", "new"}
+    squeeze(cache)
+    assert {"the least recently used", "alive"} <= set(keys(cache))
     assert cache.get_stats()["evictions"] == 0
+    assert cache.get_stats()["current_items"] == len({"the least recently used", "alive", *keys(cache)})
+    check_invariants(cache)
 
 
 def test_rewriting_one_key_for_ever_keeps_no_trace_of_the_old_life_spans() -> None:

@@ -132,6 +132,32 @@ def test_entries_expire_on_the_servers_clock(make_cache: MakeCache) -> None:
     assert order(cache) == [key(2)]
 
 
+@pytest.mark.parametrize("policy", ["lru", "gdsf"])
+@pytest.mark.parametrize(
+    "squeeze",
+    [
+        lambda cache: cache.store(KEYS[20], b"x", {}),
+        lambda cache: cache.store(KEYS[20], b"x" * 700_000, {}),
+        lambda cache: cache.update_limits(max_size=2),
+        lambda cache: cache.update_limits(max_memory_mb=0.3),
+    ],
+    ids=["one entry more", "many bytes more", "fewer entries", "fewer bytes"],
+)
+def test_what_is_expired_leaves_before_what_is_alive_and_counts_as_expiry(
+    make_cache: MakeCache, squeeze: Callable[[RedisCache], bool], policy: str
+) -> None:
+    cache = make_cache(max_size=7, max_memory_mb=1, ttl_s=None, policy=policy)
+    cache.store(KEYS[0], b"the least recently used" * 4000, {})
+    for name in KEYS[1:6]:
+        cache.store(name, b"x" * 100_000, {}, ttl_s=0.02, cost_s=1000)
+    cache.store(KEYS[6], b"alive", {})
+    wait_until(lambda: sum(row["expired"] for row in cache.entries()[0]) == 5)
+    assert squeeze(cache)
+    assert cache.lookup(KEYS[0]) is not MISSING and cache.lookup(KEYS[6]) is not MISSING
+    stats = cache.stats()
+    assert (stats["expirations"], stats["evictions"]) == (5, 0)
+
+
 def test_expired_entries_go_when_anything_is_stored(make_cache: MakeCache) -> None:
     cache = make_cache(ttl_s=0.02)
     for name in KEYS[:5]:

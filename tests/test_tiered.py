@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import redis
 
 from cache import MISSING, Archive, ArchiveUnavailable, LRUCache, RedisCache, TieredCache
 from tests.cache_keys import key
+from tests.servers import wait_until
 
 
 @pytest.fixture
@@ -100,6 +102,78 @@ def test_callers_of_one_key_share_one_making(tiers: TieredCache) -> None:
     assert len(made) == 1
 
 
+class CountedReads:
+    """Counts what is read from the archive; each read lasts until the lookups are `waiting` for it."""
+
+    def __init__(self, tiers: TieredCache, waiting: Callable[[], bool] = lambda: True) -> None:
+        self.number = 0
+        self._read, self._waiting = tiers.archive.get, waiting
+        tiers.archive.get = self  # type: ignore[method-assign, assignment]
+
+    def __call__(self, name: str) -> object:
+        self.number += 1
+        wait_until(self._waiting)
+        return self._read(name)
+
+
+@pytest.mark.parametrize("number", [2, 30])
+@pytest.mark.parametrize("without", ["nothing", "local", "shared", "both"])
+def test_lookups_at_the_same_time_read_the_archive_once(
+    redis_url: str, real_redis: redis.Redis, tmp_path: Path, number: int, without: str
+) -> None:
+    tiers = TieredCache(
+        None if without in ("local", "both") else LRUCache(),
+        None if without in ("shared", "both") else RedisCache(redis_url, timeout_s=10),
+        Archive.open(str(tmp_path)),
+    )
+    tiers.archive.put(key(1), b"mesh", {"cost_s": 2.0})
+    saves = [one % 2 == 0 for one in range(number)]  # downloads among them
+
+    def waiting() -> bool:
+        others = sum(tiers._flights.waiting((key(1), kind, 0)) for kind in (True, False))
+        return others + tiers._reads.waiting((key(1), 0)) == number - 1
+
+    reads, found = CountedReads(tiers, waiting), []
+    threads = [
+        threading.Thread(target=lambda kind=kind: found.append(tiers.lookup(key(1), saves_work=kind))) for kind in saves
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [entry.data for entry in found] == [b"mesh"] * number
+    assert reads.number == 1
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_lookup_whose_flight_landed_between_look_and_take_off_reads_nothing_again(
+    redis_url: str, real_redis: redis.Redis, tmp_path: Path, shared: bool
+) -> None:
+    tiers = TieredCache(LRUCache(), RedisCache(redis_url) if shared else None, Archive.open(str(tmp_path)))
+    tiers.archive.put(key(1), b"mesh", {})
+    reads, look, looked = CountedReads(tiers), tiers.local.lookup, []
+
+    def look_while_another_lands(name: str) -> object:
+        found = look(name)
+        if not looked:
+            looked.append(name)
+            assert tiers.lookup(name).tier == "ARCHIVE"
+        return found
+
+    tiers.local.lookup = look_while_another_lands  # type: ignore[method-assign]
+    assert tiers.lookup(key(1)).tier == "L1"
+    assert reads.number == 1
+
+
+def test_with_the_cache_disabled_what_was_promised_is_fetched_from_the_archive(tiers: TieredCache) -> None:
+    tiers.enabled = False
+    tiers.store(key(1), b"mesh", {"faces": 12})
+    found = tiers.fetch(key(1))
+    assert (found.tier, found.data, found.meta) == ("ARCHIVE", b"mesh", {"faces": 12})
+    assert tiers.fetch(key(2)) is MISSING
+    assert len(tiers.local) == 0 and tiers.shared.stats()["current_items"] == 0
+
+
 def test_what_was_deleted_while_it_was_copied_up_stays_deleted(tiers: TieredCache) -> None:
     tiers.store(key(1), b"mesh", {})
     tiers.clear_local()
@@ -121,6 +195,7 @@ MAKER = """
 import sys, time
 from cache import LRUCache, RedisCache, TieredCache
 from tests.cache_keys import key
+from tests.servers import wait_until
 tiers = TieredCache(LRUCache(), RedisCache(sys.argv[1]), None)
 
 def make():

@@ -44,9 +44,10 @@ class Canonical:
     would differ from the same rendition made later from the archive.
     """
 
-    def __init__(self, data: bytes, cost_s: float | None) -> None:
+    def __init__(self, data: bytes, cost_s: float | None, sha256: str | None = None) -> None:
         self.data = data
         self.cost_s = cost_s
+        self.sha256 = sha256 or hashlib.sha256(data).hexdigest()
 
     @cached_property
     def mesh(self) -> trimesh.Trimesh:
@@ -101,7 +102,7 @@ class Runner:
         timings: dict[str, float] = {}
         served: Served = "MISS"
         if isinstance(found, Found):
-            served, made = served_from(found.tier), Canonical(found.data, found.meta.get("cost_s"))
+            served, made = served_from(found.tier), _stored(found)
         else:
             made, timings = self._make(work, tell)
         due = self._store.complete_generation(work, served, generate_s=made.cost_s or 0.0, timings=timings)
@@ -129,7 +130,7 @@ class Runner:
         generate_s = time.perf_counter() - begun
         made = Canonical(canonical.encode(mesh), generate_s)
         tell(_GENERATED, "store")
-        meta = {"kind": "generation", "report": asdict(report(made.mesh))}
+        meta = {"kind": "generation", "sha256": made.sha256, "report": asdict(report(made.mesh))}
         self._keep(work, made.data, meta, tell, cost_s=generate_s)
         timings = {"prepare_s": begun - started, "generate_s": generate_s}
         timings["store_s"] = time.perf_counter() - started - sum(timings.values())
@@ -145,7 +146,8 @@ class Runner:
         else:
             made = made or self._canonical(work.generation_key)
             data, result = self._rendition(work, made.mesh)
-            meta = {"kind": "rendition", "generation": work.generation_key, "result": result}
+            source = {"key": work.generation_key, "sha256": made.sha256}
+            meta = {"kind": "rendition", "generation": work.generation_key, "made_of": source, "result": result}
             cost_s = made.cost_s
             self._keep(work, data, meta, tell, cost_s=cost_s)  # a hit on it saves the GPU's time
         timings = {"render_s": round(time.perf_counter() - started, 4)}
@@ -167,7 +169,7 @@ class Runner:
         found = self._cache.fetch(generation_key)
         if not isinstance(found, Found):
             raise ResultGone("the mesh behind this rendition is kept no longer; submit the picture again")
-        return Canonical(found.data, found.meta.get("cost_s"))
+        return _stored(found)
 
     def _input(self, request: GenerationRequest) -> bytes:
         found = self._inputs.get(request.image_sha256)
@@ -187,3 +189,7 @@ def _asked(work: Work) -> GenerationRequest:
     if work.request is None:
         raise GenerationFailed("the generation carries no request")
     return work.request
+
+
+def _stored(found: Found) -> Canonical:
+    return Canonical(found.data, found.meta.get("cost_s"), found.meta.get("sha256"))

@@ -10,7 +10,8 @@
 --
 -- ARGV: tag, process ('' to only look after the others), snapshot, applied version, microseconds after which a silent
 -- process is gone, 1 when this is its last beat
--- Answers 'clean', or 'again' when housekeeping has more to do
+-- Answers 'clean', or 'again' when housekeeping has more to do; the phase of a rebuild ('' when there is none); and
+-- whether <tag>:local has the entries that this process sent
 -- A process that was stopped, counted as gone and goes on, is taken out of the totals again: nothing counts twice.
 local process, snapshot, applied, timeout, last = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local FOLDED_KEPT_US = 7 * 86400 * 1000000
@@ -36,7 +37,28 @@ local function fold(gone)
   redis.call('HDEL', TAG .. ':local', gone)
 end
 
+-- Each of these keys can vanish by itself. A row without a date would never be looked at again, nor would a date
+-- without a row: the first gets a date, the second goes.
+local function agree(rows, dates, date)
+  if redis.call('HLEN', rows) == redis.call('ZCARD', dates) then return end
+  for _, name in ipairs(redis.call('HKEYS', rows)) do redis.call('ZADD', dates, 'NX', date, name) end
+  for _, name in ipairs(redis.call('ZRANGE', dates, 0, -1)) do
+    if redis.call('HEXISTS', rows, name) == 0 then redis.call('ZREM', dates, name) end
+  end
+end
+
+local function mend_fleet()
+  agree(WORKERS, SEEN, text(now))
+  agree(WORKERS, APPLIED, 0)
+  agree(FOLDED, FOLDED_AT, text(now))
+  if redis.call('EXISTS', TOTALS) == 0 then -- what is still known of those that are gone
+    for _, counted in ipairs(redis.call('HVALS', FOLDED)) do add_to_totals(counted, 1) end
+  end
+end
+
 return answer(function()
+  mend(true)
+  mend_fleet()
   if process ~= '' then
     local counted = redis.call('HGET', FOLDED, process)
     if counted then
@@ -57,5 +79,6 @@ return answer(function()
     redis.call('ZREM', FOLDED_AT, old)
   end
   local fits, clean = tidy(now, 0, 0, '')
-  return (fits ~= 'again' and clean) and 'clean' or 'again'
+  return (fits ~= 'again' and clean) and 'clean' or 'again',
+    { state.rebuild, tostring(redis.call('HEXISTS', TAG .. ':local', process)) }
 end)

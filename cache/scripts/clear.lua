@@ -9,6 +9,7 @@
 -- Answers 'cleared' and the number of entries that were in the shared tier
 
 return answer(function()
+  mend(false)
   local size = 0
   if ARGV[2] == '1' then
     size = redis.call('ZCARD', ORDER) - state.stale

@@ -11,6 +11,7 @@
 --   KEYS[6] events   STREAM  what local tiers must hear of; ids are versions
 --   <tag>:blob:<key>   STRING  a value of up to 1 MiB
 --   <tag>:parts:<key>  LIST    a larger one; both are made under <tag>:stage:<token>, and renamed when whole
+--   <tag>:old_order, old_entries, old_hits   what was found of a damaged index, until rebuild.lua has read it
 --
 -- version grows by one with every delete, clear and change of limits or configuration; it starts at the server's
 -- clock, so that it never comes back after a FLUSHALL. epoch is the version of the last clear, deleted the version
@@ -18,6 +19,10 @@
 --
 -- A clear only begins a new epoch. Entries of another epoch are stale: nobody sees them any more. They stand below all
 -- others in the order, so they are the next to leave, in bounded steps; stale and stale_bytes say how many there are.
+--
+-- Any of these keys can vanish by itself: deleted by hand, or evicted by a maxmemory-policy that must not be set here.
+-- Every change of the tier first compares what the others say (mend). If a key is missing, an empty index begins in the
+-- same moment, and rebuild.lua takes over in bounded steps what is still complete: state.rebuild is its phase.
 local STATE, ORDER, EXPIRY, ENTRIES, HITS, EVENTS = unpack(KEYS)
 local TAG = ARGV[1]
 local STEP_ENTRIES, STEP_BYTES = 128, 32 * 1024 * 1024 -- freeing 1 MB blocks the server for about 32 microseconds
@@ -38,17 +43,26 @@ local function add(field, by) set(field, text(state[field] + by)) end
 
 local function count(field, by) redis.call('HINCRBY', STATE, field, text(by or 1)) end
 
+-- Whether there is a state with all its fields.
+local function read_state()
+  local names = { 'epoch', 'version', 'policy', 'floor', 'deleted', 'bytes', 'max_size', 'max_bytes', 'ttl_ms', 'stale',
+                  'stale_bytes', 'rebuild' }
+  local found = redis.call('HMGET', STATE, unpack(names))
+  state = {}
+  for i, field in ipairs(names) do state[field] = found[i] or nil end
+  state.rebuild = state.rebuild or ''
+  for _, field in ipairs(names) do
+    if not state[field] then return false end
+  end
+  return true
+end
+
 -- Every script ends with this: {status, version, …} of what the body answers, {'unseeded'} on an empty server.
 -- The body hears whether the server refuses all writes (a replica, a failing disk). A full Redis allows the first
 -- command and then all that follows, so that no script stops half-way.
 local function answer(body)
   local refused = type(redis.pcall('ZREM', EXPIRY, '')) == 'table'
-  local found = redis.call('HMGET', STATE, 'epoch', 'version', 'policy', 'floor', 'deleted', 'bytes', 'max_size',
-                           'max_bytes', 'ttl_ms', 'stale', 'stale_bytes')
-  if not found[1] then return { 'unseeded' } end
-  state = { epoch = found[1], version = found[2], policy = found[3], floor = found[4], deleted = found[5],
-            bytes = found[6], max_size = found[7], max_bytes = found[8], ttl_ms = found[9], stale = found[10],
-            stale_bytes = found[11] }
+  if not read_state() then return { 'unseeded' } end
   local status, more = body(refused)
   if changed then
     local fields = {}
@@ -78,21 +92,32 @@ local function whole(name, length, parts)
   return redis.call('LLEN', name) == parts
 end
 
--- The record of a key, or nil.
-local function find(key)
-  local record = redis.call('HGET', ENTRIES, key)
-  if not record then return nil end
+local function parsed(record)
   local stored, length, parts, charge, cost, expires, epoch =
     string.match(record, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) ')
   return { record = record, stored = stored, length = tonumber(length), parts = tonumber(parts),
            charge = tonumber(charge), cost = tonumber(cost), expires = tonumber(expires), stale = epoch ~= state.epoch }
 end
 
-local function drop(key, entry)
+-- The record of a key, or nil.
+local function find(key)
+  local record = redis.call('HGET', ENTRIES, key)
+  return record and parsed(record)
+end
+
+local function old(kind) return TAG .. ':old_' .. kind end
+
+local function remove(key)
   redis.call('ZREM', ORDER, key)
   redis.call('ZREM', EXPIRY, key)
   redis.call('HDEL', ENTRIES, key)
   redis.call('HDEL', HITS, key)
+end
+
+-- Deletes an entry. Without a record, which only a damaged index has, its value is left to rebuild.lua.
+local function drop(key, entry)
+  remove(key)
+  if not entry then return end
   redis.call('UNLINK', place(key, entry.parts))
   add('bytes', -entry.charge)
   if entry.stale then
@@ -117,6 +142,46 @@ local function clear_all()
   set('floor', string.format('%.17g', highest() + 1))
 end
 
+-- Whether some entry has a life span that the expiry index does not know: among a few, chosen at random.
+local function expiry_is_lost()
+  for _, key in ipairs(redis.call('HRANDFIELD', ENTRIES, 16)) do
+    local entry = find(key)
+    if entry.expires > 0 and not redis.call('ZSCORE', EXPIRY, key) then return true end
+  end
+  return false
+end
+
+-- The keys of the index that are gone, or lack entries that the others have; '' when all agree.
+local function lost_keys(thorough)
+  local sizes = { order = redis.call('ZCARD', ORDER), entries = redis.call('HLEN', ENTRIES),
+                  hits = redis.call('HLEN', HITS) }
+  local most = math.max(sizes.order, sizes.entries, sizes.hits)
+  local lost = {}
+  for _, kind in ipairs({ 'order', 'entries', 'hits' }) do
+    if sizes[kind] < most then lost[#lost + 1] = kind end
+  end
+  if #lost == 0 and most == 0 and tonumber(state.bytes) ~= 0 then lost = { 'order', 'entries', 'hits' } end
+  if #lost == 0 and most > 0 and tonumber(state.bytes) == 0 then lost = { 'state' } end
+  if #lost == 0 and thorough and expiry_is_lost() then lost = { 'expiry' } end
+  return table.concat(lost, ', ')
+end
+
+-- Puts a damaged index aside and begins an empty one, in constant time. Each change calls it first; thorough is dearer.
+local function mend(thorough)
+  local lost = lost_keys(thorough)
+  if lost == '' then return end
+  for kind, key in pairs({ order = ORDER, entries = ENTRIES, hits = HITS }) do
+    redis.call('UNLINK', old(kind))
+    if redis.call('EXISTS', key) == 1 then redis.call('RENAME', key, old(kind)) end
+  end
+  redis.call('UNLINK', EXPIRY)
+  for _, field in ipairs({ 'bytes', 'stale', 'stale_bytes', 'kept', 'swept', 'rebuild_cursor' }) do set(field, '0') end
+  set('rebuild', 'begun')
+  set('lost', lost)
+  set('lost_at', redis.call('TIME')[1])
+  count('rebuilds')
+end
+
 local function spend(budget, bytes)
   budget.entries = budget.entries - 1
   budget.bytes = budget.bytes - bytes
@@ -130,8 +195,8 @@ local function drop_expired(budget, now)
     if not due then return end
     local entry = find(due)
     drop(due, entry)
-    if not entry.stale then count('expirations') end
-    spend(budget, entry.charge)
+    if entry and not entry.stale then count('expirations') end
+    spend(budget, entry and entry.charge or 0)
   end
 end
 
@@ -154,12 +219,12 @@ local function tidy(now, new_entries, new_bytes, room)
     local lowest = redis.call('ZRANGE', ORDER, 0, 0, 'WITHSCORES')
     local entry = find(lowest[1])
     drop(lowest[1], entry)
-    if not entry.stale then
+    if entry and not entry.stale then
       count(too_many and 'evictions_by_count' or 'evictions_by_size')
       if state.policy == 'gdsf' then set('floor', lowest[2]) end
     end
     size = size - 1
-    spend(budget, entry.charge)
+    spend(budget, entry and entry.charge or 0)
   end
 end
 

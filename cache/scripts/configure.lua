@@ -7,14 +7,19 @@
 -- ARGV: tag, seed, then field, value pairs. With a seed (the settings a process was started with) the fields are
 -- set only if it is not the seed of last time: a restart with the same settings keeps what an operator changed since,
 -- a restart with other settings applies them.
+-- Without a seed there must be a state: 'unseeded' when there is none.
+-- A state that begins has values looked for that an earlier one left behind: nothing is known of them any more.
 -- Answers 'configured' or 'kept'
 
 local seed = ARGV[2]
 redis.call('ZREM', EXPIRY, '') -- a full Redis allows this and then all that follows
-if redis.call('EXISTS', STATE) == 0 then
+if not read_state() then
+  if seed == '' then return { 'unseeded' } end
   local now = text(now_us())
+  redis.call('DEL', STATE)
   redis.call('HSET', STATE, 'epoch', now, 'version', now, 'deleted', now, 'bytes', 0, 'floor', 0, 'stale', 0,
-             'stale_bytes', 0)
+             'stale_bytes', 0, 'rebuild', 'sweep', 'rebuild_cursor', 0, 'lost', '', 'kept', 0, 'swept', 0,
+             unpack(ARGV, 3))
 end
 
 return answer(function()
@@ -22,9 +27,10 @@ return answer(function()
     if redis.call('HGET', STATE, 'seed') == seed then return 'kept' end
     redis.call('HSET', STATE, 'seed', seed)
   end
+  mend(false) -- also when the state was lost and the rest is still there
   local policy = state.policy
   for i = 3, #ARGV, 2 do set(ARGV[i], ARGV[i + 1]) end
-  if policy and state.policy ~= policy then clear_all() end
+  if state.policy ~= policy then clear_all() end
   announce('config', 'limits')
   return 'configured'
 end)

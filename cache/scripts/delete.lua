@@ -11,7 +11,8 @@ return answer(function()
   local key = ARGV[2]
   local entry = find(key)
   if entry then drop(key, entry) end
+  local waiting = state.rebuild ~= '' and redis.call('HDEL', old('entries'), key) == 1
   announce('delete', key)
   set('deleted', state.version)
-  return entry and not entry.stale and 'deleted' or 'absent'
+  return (waiting or entry and not entry.stale) and 'deleted' or 'absent'
 end)

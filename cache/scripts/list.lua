@@ -22,9 +22,11 @@ return answer(function()
   local found = redis.call('ZREVRANGE', ORDER, from, from + limit - 1, 'WITHSCORES')
   for i = 1, #found, 2 do
     local entry = find(found[i])
-    if entry.stale then break end
-    for _, item in ipairs({ found[i], found[i + 1], entry.record, redis.call('HGET', HITS, found[i]) or '0' }) do
-      page[#page + 1] = item
+    if entry and entry.stale then break end
+    if entry then
+      for _, item in ipairs({ found[i], found[i + 1], entry.record, redis.call('HGET', HITS, found[i]) or '0' }) do
+        page[#page + 1] = item
+      end
     end
   end
   return 'page', page

@@ -4,9 +4,11 @@
 --   order, expiry, entries, hits   lose what goes
 --   blob, parts      deleted
 --
--- ARGV: tag, room in bytes ('' when unlimited) · Answers 'again' or 'clean'
+-- ARGV: tag, room in bytes ('' when unlimited)
+-- Answers 'again' or 'clean', and the phase of a rebuild ('' when there is none)
 
 return answer(function()
+  mend(true)
   local fits, clean = tidy(now_us(), 0, 0, ARGV[2])
-  return (fits ~= 'again' and clean) and 'clean' or 'again'
+  return (fits ~= 'again' and clean) and 'clean' or 'again', { state.rebuild }
 end)
