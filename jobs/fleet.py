@@ -73,7 +73,6 @@ class Fleet:
             "poison": json.dumps(
                 Poison(f"{max_attempts} workers were lost while working on it (MAX_ATTEMPTS)").as_dict()
             ),
-            "retention_s": store.limits.job_retention_s,
         }
 
     def register(self, worker: WorkerInfo, cards: list[GeneratorCard]) -> None:
@@ -82,6 +81,7 @@ class Fleet:
         if cards:
             told = {card.name: json.dumps(asdict(card)) for card in cards}
             self._redis.hset(f"{self._prefix}:cards", mapping=told)
+        self._store.end_left_over()
 
     def beat(self, worker: WorkerInfo) -> list[Owned] | None:
         """One heartbeat; None when the fleet does not know this worker and it must register again."""
@@ -95,11 +95,16 @@ class Fleet:
 
     def leave(self, worker_id: str) -> int:
         """Forgets a worker that says good-bye; answers how many works went back."""
-        return self._store.run("forget", worker=worker_id, **self._verdict)
+        return self._forget(worker=worker_id)
 
     def forget(self, worker: WorkerInfo) -> int:
         """Forgets a worker that fell silent, unless it has shown a sign of life since it was read."""
-        return self._store.run("forget", worker=worker.id, beats=worker.beats, **self._verdict)
+        return self._forget(worker=worker.id, beats=worker.beats)
+
+    def _forget(self, **which: str) -> int:
+        taken: int = self._store.run("forget", **which, **self._verdict)
+        self._store.end_left_over()
+        return taken
 
     def workers(self) -> list[WorkerInfo]:
         """Every worker that the fleet has not forgotten, in one round trip after their names."""

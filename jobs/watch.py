@@ -1,4 +1,4 @@
-"""The watch: sends what stayed unsent, takes over from lost workers, lets no priority starve.
+"""The watch: sends what stayed unsent, takes over from lost workers what they left, lets no priority starve.
 
 Every process of the service keeps it in turn, under a lock with a short life; two at once do no harm, since each
 step is one of the job store's atomic ones.
@@ -61,6 +61,7 @@ class Watch:
         for worker in self._liveness.dead(self._fleet.workers()):
             taken = self._fleet.forget(worker)
             log.warning("worker %s on %s is gone; %d of its works go back", worker.id, worker.host, taken)
+        self._store.end_left_over()
         self._store.age(self._aging_s)
         self._send(self._store.due())
         self._send_what_vanished()
