@@ -109,5 +109,7 @@ def rendered(house: Services, job: Job, options: RenditionOptions | PreviewOptio
     found = house.cache.fetch(key)
     if isinstance(found, Found):
         return Found(found.data, found.meta, "")
-    error = house.store.last_error(key) or {"code": "result_gone", "message": "the result is kept no longer"}
+    error = house.store.last_error(key)
+    if error is None:  # it was dropped, or Redis lost it: the mesh itself may well be there
+        raise unavailable("rendering", "the rendition was not made; ask again", retry_after_s=2)
     raise Problem(410 if error["code"] == "result_gone" else 502, error["code"], error["message"])

@@ -1,4 +1,4 @@
-"""The watch: sends what stayed unsent, takes over from lost workers, lets no priority starve.
+"""The watch: sends what stayed unsent, takes over from lost workers what they left, lets no priority starve.
 
 Every process of the service keeps it in turn, under a lock with a short life; two at once do no harm, since each
 step is one of the job store's atomic ones.
@@ -62,6 +62,7 @@ class Watch:
             log.warning("worker %s on %s is gone; %d of its works go back", worker.id, worker.host, taken)
         for name in self._fleet.forget_cards():
             log.info("no worker has announced the generator %s for long; it is forgotten", name)
+        self._store.end_left_over()
         self._store.age(self._aging_s)
         self._send(self._store.due())
         self._send_what_vanished()
