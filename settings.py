@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 EMBEDDED_REDIS_PORT = 6399
+UNIX_SOCKET = "unix"
 _HOW_TO_MAKE_ONE = "`echo whsec_$(openssl rand -base64 32)` makes one"
 
 
@@ -45,6 +48,26 @@ def _webhook_secrets(secrets: tuple[str, ...]) -> tuple[str, ...]:
     return secrets
 
 
+def _public_url(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError("PUBLIC_URL reads like https://meshes.example.com or https://example.com/orfeas")
+    return url.rstrip("/")
+
+
+def _proxies(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    for address in addresses:
+        if address != UNIX_SOCKET:
+            try:
+                ip_network(address, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"TRUSTED_PROXIES holds {address!r}, which is no address and no network; "
+                    f"{UNIX_SOCKET} means whoever comes by a Unix socket"
+                ) from None
+    return addresses
+
+
 Keys = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 
 
@@ -63,6 +86,12 @@ class Settings(BaseSettings):
     # Where it listens
     host: str | None = Field(None, description="Address to bind; loopback unless API keys are set")
     port: Annotated[int, Field(ge=1, le=65535, description="Port of the REST API and the page")] = 5000
+    public_url: Annotated[str, AfterValidator(_public_url)] = Field(
+        "", description="Where callers reach it, like https://host/orfeas: links begin with it; empty: with their path"
+    )
+    trusted_proxies: Annotated[Keys, AfterValidator(_proxies)] = Field(
+        (), description="Comma-separated addresses and networks of proxies whose X-Forwarded-* count; unix: a socket's"
+    )
     flower_port: Annotated[int, Field(ge=0, le=65535, description="Port of Flower; 0 starts none")] = 5555
     api_processes: PositiveInt = Field(1, description="gunicorn processes")
     api_threads: PositiveInt = Field(256, description="Threads of each gunicorn process; one per long poll or stream")

@@ -10,6 +10,7 @@ from flask_openapi import APIBlueprint, Tag
 
 from api.auth import caller
 from api.errors import Problem, not_found, unavailable
+from api.forwarded import links_from
 from api.ordering import read_order
 from api.places import place
 from api.problems import problems
@@ -69,7 +70,7 @@ def list_jobs(query: JobsQuery) -> dict[str, Any]:
             page.append(job)
     else:
         last = last if next(newest, None) else None
-    return JobList(jobs=[JobBody.of(job) for job in page], next_cursor=last).model_dump(mode="json")
+    return JobList(jobs=[JobBody.of(job, links_from()) for job in page], next_cursor=last).model_dump(mode="json")
 
 
 @jobs.get("/<job_id>", responses={200: JobBody, **problems(404, 422)})
@@ -124,7 +125,7 @@ def known(house: Services, job_id: str) -> Job:
 
 def job_answer(job: Job, *, accepted: bool = False) -> Response:
     """The job's body, and in headers where it is and how it was served."""
-    body = JobBody.of(job)
+    body = JobBody.of(job, links_from())
     response = make_response(body.model_dump_json(), 202 if accepted and not job.ended else 200)
     response.content_type = "application/json"
     response.headers["Cache-Control"] = "no-store"
