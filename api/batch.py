@@ -14,6 +14,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.auth import caller
 from api.errors import Problem, problem_from, problem_of
+from api.forwarded import links_from
 from api.jobs import accept, order_body
 from api.limits import charge_pictures
 from api.ordering import decode_base64, file_name, order_from, text_fields
@@ -108,7 +109,8 @@ def taken(house: Services, images: Sequence[Picture], order: Order) -> Iterator[
 
 
 def _taken(house: Services, image: bytes, order: Order) -> Row:
-    return JobBody.of(accept(house, image, order, owner=caller().owner)).model_dump(mode="json")
+    job = accept(house, image, order, owner=caller().owner)
+    return JobBody.of(job, links_from()).model_dump(mode="json")
 
 
 def _placed(order: Order, number: int, name: str | None) -> Order:

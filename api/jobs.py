@@ -10,6 +10,7 @@ from flask_openapi import APIBlueprint, Tag
 
 from api.auth import caller
 from api.errors import Problem, not_found, unavailable
+from api.forwarded import links_from
 from api.ordering import read_order
 from api.places import place
 from api.problems import problems
@@ -62,9 +63,8 @@ def list_jobs(query: JobsQuery) -> dict[str, Any]:
     page = list(islice(found, query.limit + 1))
     more = len(page) > query.limit
     page = page[: query.limit]
-    return JobList(jobs=[JobBody.of(job) for job in page], next_cursor=page[-1].id if more else None).model_dump(
-        mode="json"
-    )
+    body = JobList(jobs=[JobBody.of(job, links_from()) for job in page], next_cursor=page[-1].id if more else None)
+    return body.model_dump(mode="json")
 
 
 @jobs.get("/<job_id>", responses={200: JobBody, **problems(404, 422)})
@@ -119,7 +119,7 @@ def known(house: Services, job_id: str) -> Job:
 
 def job_answer(job: Job, *, accepted: bool = False) -> Response:
     """The job's body, and in headers where it is and how it was served."""
-    body = JobBody.of(job)
+    body = JobBody.of(job, links_from())
     response = make_response(body.model_dump_json(), 202 if accepted and not job.ended else 200)
     response.content_type = "application/json"
     response.headers["Cache-Control"] = "no-store"

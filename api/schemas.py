@@ -87,6 +87,18 @@ class JobUrls(BaseModel):
     preview: str
     view: str
 
+    @classmethod
+    def of(cls, job_id: str, format: str, links_from: str) -> JobUrls:
+        """`links_from` stands before each path: PUBLIC_URL, a sub-path or nothing."""
+        me = f"{links_from}/api/jobs/{job_id}"
+        return cls(
+            self=me,
+            events=f"{me}/events",
+            model=f"{me}/model.{format}",
+            preview=f"{me}/preview.png",
+            view=f"{me}/view",
+        )
+
 
 class JobBody(BaseModel):
     """A job as it stands. Times in RFC 3339 UTC, durations in seconds, lengths in mm."""
@@ -121,19 +133,12 @@ class JobBody(BaseModel):
     urls: JobUrls
 
     @classmethod
-    def of(cls, job: Job) -> JobBody:
-        me = f"/api/jobs/{job.id}"
+    def of(cls, job: Job, links_from: str) -> JobBody:
         return cls(
             **{name: getattr(job, name) for name in cls.model_fields if name not in ("options", "urls", "params")},
             params=job.params | {"seed": job.seed},
             options=job.options.model_dump(mode="json") | {"priority": job.priority},
-            urls=JobUrls(
-                self=me,
-                events=f"{me}/events",
-                model=f"{me}/model.{job.options.format}",
-                preview=f"{me}/preview.png",
-                view=f"{me}/view",
-            ),
+            urls=JobUrls.of(job.id, job.options.format, links_from),
         )
 
 
