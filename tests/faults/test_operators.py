@@ -12,6 +12,7 @@ from celery import Celery
 from jobs.broker import broker_settings
 from tests.e2e.fleet import Fleet
 from tests.e2e.processes import ROOT
+from tests.proxy import Proxy
 from tests.servers import wait_until
 
 ENDS_S = 40.0
@@ -197,3 +198,23 @@ def test_a_worker_without_the_generator_leaves_its_jobs_to_one_that_has_it(fleet
             assert fleet.succeeded(job_id, ENDS_S)["attempts"] == 1
     finally:
         fleet.running["generate2"].close()
+
+
+def test_a_worker_whose_connection_was_lost_without_a_word_is_noticed_and_connects_again(fleet: Fleet) -> None:
+    """A firewall that forgets a connection: the consumer waits for an answer that never comes, and nothing fails."""
+    proxy = Proxy(fleet.redis.port)
+    fleet.running["generate1"].close()
+    fleet.launch("generate2", REDIS_URL=proxy.url)
+    try:
+        wait_until(lambda: generating(fleet, 1).get("ready"), 60, "the worker behind the firewall to be ready")
+        proxy.strike(b"BRPOP", lambda client, request: None)
+        assert proxy.struck.wait(10)
+        job_id = fleet.submit("not-coming-through")
+        wait_until(lambda: health(fleet)["stalled"]["generate"] == 1, 30, "the stall to be shown")
+        assert health(fleet)["status"] == "degraded"
+        fleet.succeeded(job_id, ENDS_S)
+        wait_until(lambda: health(fleet)["stalled"]["generate"] == 0, 20)
+    finally:
+        fleet.running["generate2"].close()
+        proxy.close()
+        fleet.start("generate1")
