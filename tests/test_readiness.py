@@ -76,6 +76,11 @@ def test_doctor_metrics_and_the_containers_check_agree(house: House, consuming: 
     assert (healthcheck.worker(house.settings) is None) == consuming
 
 
+def test_the_containers_check_lets_a_worker_finish_that_was_told_to_stop(house: House) -> None:
+    beats(house, replace(GENERATE, consuming=False, doing="inflate 76afd304a39b"))
+    assert healthcheck.worker(house.settings) is None
+
+
 def test_a_worker_of_a_version_that_does_not_say_counts_as_ready(house: House) -> None:
     beats(house, GENERATE, RENDER)
     for name in ("g", "r"):
