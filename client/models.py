@@ -160,6 +160,8 @@ class Health(_Answer):
     version: str = ""
     redis: str = ""
     queues: Mapping[str, int] = field(default_factory=dict)
+    stalled: Mapping[str, int] = field(default_factory=dict)
+    threads_gone: tuple[str, ...] = ()
     workers: tuple[Mapping[str, Any], ...] = ()
 
 

@@ -134,6 +134,10 @@ class Fleet:
         self._store.end_left_over()
         return taken
 
+    def mend(self, keys: list[str]) -> list[str]:
+        """Puts works back whose place was lost; answers their keys."""
+        return self._store.run("mend", keys=keys, **self._verdict)
+
     def workers(self) -> list[WorkerInfo]:
         """Every worker that the fleet has not forgotten, in one round trip after their names."""
         seen = self._redis.zrange(f"{self._prefix}:workers", 0, -1, withscores=True)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from cache.background import Loop
 from jobs.broker import Sender
 from jobs.fleet import Fleet, Liveness
+from jobs.mending import EVERY_S, mend
 from jobs.records import QUEUES, Queue, Work
 from jobs.store import JobStore, Overdue
 
@@ -64,6 +65,7 @@ class Watch:
             log.info("no worker has announced the generator %s for long; it is forgotten", name)
         self._store.end_left_over()
         self._store.age(self._aging_s)
+        self._mend()
         self._send(self._store.due())
         self._send_what_vanished()
         return True
@@ -87,6 +89,11 @@ class Watch:
             return False
         redis.expire(self._lock, LOCK_S)
         return True
+
+    def _mend(self) -> None:
+        if self._store.redis.set(f"{self._store.prefix}:mended", "1", nx=True, ex=EVERY_S):
+            for key in mend(self._store, self._fleet):
+                log.warning("work %s had lost its place and is put back", key)
 
     def _send(self, works: Iterable[Work]) -> None:
         # Noted afterwards: a message sent twice is harmless, one that nobody sends is not.

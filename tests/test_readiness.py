@@ -119,7 +119,7 @@ def test_what_this_host_starts_by_itself_is_waited_for_so_long(
 
 def test_a_worker_of_another_host_does_not_count_as_this_host_s(api: Api, tmp_path: Path) -> None:
     api.redis, api.ready = "ok", True
-    api.workers = [{"alive": True, "host": f"not-{socket.gethostname()}", "queue": "generate"}]
+    api.workers = [{"ready": True, "host": f"not-{socket.gethostname()}", "queue": "generate"}]
     with stack_of(api, tmp_path, generate_workers=1) as stack, pytest.raises(NotReady, match="0 of 1"):
         stack.wait_ready(LIMIT_S)
 
