@@ -5,6 +5,7 @@ Read by gunicorn itself when it starts in this folder; see https://docs.gunicorn
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import shutil
@@ -68,16 +69,19 @@ def on_starting(server: Any) -> None:
     # In a process of its own: what this one has loaded, all that it forks would keep after a reload.
     if subprocess.run([sys.executable, str(settings), "check"], check=False).returncode:
         raise SystemExit(2)
-    kind = server.cfg.worker_class
-    if not issubclass(kind, ThreadWorker):
-        print(
-            f"error: gunicorn's worker class {kind.__name__} would answer one request at a time or on another"
-            " concurrency model; leave --worker-class out, or use gthread",
-            file=sys.stderr,
+    if not issubclass(server.cfg.worker_class, ThreadWorker):
+        sys.stderr.write(
+            "error: --worker-class must be left out or be gthread: other classes of gunicorn answer one request at a"
+            " time, so that a stream keeps everybody out, or need another concurrency model\n"
         )
         raise SystemExit(2)
     if (server.cfg.uid, server.cfg.gid) != (os.geteuid(), os.getegid()):  # --user, --group
         os.chown(_counts, server.cfg.uid, server.cfg.gid)
+
+
+def pre_fork(_server: Any, _worker: Any) -> None:
+    """Leaves what --preload has loaded out of the children's garbage collection, which would copy it all."""
+    gc.freeze()
 
 
 def post_worker_init(worker: Any) -> None:
