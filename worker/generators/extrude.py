@@ -35,7 +35,7 @@ class Extrude(WeightFree):
 
     name = "extrude"
     title = "Extrude: a logo or lettering as a plate with bevelled edges"
-    revision = "1"
+    revision = "2"
     Params = ExtrudeParams
 
     def generate(self, image: Image.Image, params: ExtrudeParams, *, seed: int, progress: Progress) -> trimesh.Trimesh:

@@ -31,7 +31,7 @@ class Inflate(WeightFree):
 
     name = "inflate"
     title = "Inflate: the picture's shape as a rounded, textured, printable solid"
-    revision = "1"
+    revision = "2"
     Params = InflateParams
 
     def generate(self, image: Image.Image, params: InflateParams, *, seed: int, progress: Progress) -> trimesh.Trimesh:

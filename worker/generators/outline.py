@@ -5,12 +5,14 @@ It decides how fine the grid is and how smooth the outline; it builds no triangl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
+
+from jobs.errors import NoSurface
 
 MARGIN_CELLS = 2
 LEAST_CELLS_ACROSS = 24  # even a ribbon gets this many cells across, if the grid stays affordable
@@ -39,6 +41,9 @@ def outline_of(coverage: np.ndarray, *, resolution: int, smoothing: float, devic
     """Sample coverage (height, width; outline at 0.5) on about `resolution` cells along the shape's longer side.
 
     `smoothing` is the radius of a Gaussian, in cells, that rounds off the pixels' stairs.
+
+    Raises:
+        NoSurface: no node of the grid lies on the shape.
     """
     rows, columns = np.nonzero(coverage >= 0.5)
     low = np.array([columns.min(), rows.min()]) - 0.5
@@ -53,9 +58,11 @@ def outline_of(coverage: np.ndarray, *, resolution: int, smoothing: float, devic
     sigma = max(smoothing * cell, 0.7)
     pad = int(np.ceil(3 * sigma)) + 2
     padded = cv2.copyMakeBorder(coverage, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=0.0)
-    blurred = _blur(padded, sigma)[pad:-pad, pad:-pad]
-    field = _at_nodes(blurred, empty, cv2.BORDER_CONSTANT)
+    around = replace(empty, origin_px=(empty.origin_px[0] + pad, empty.origin_px[1] + pad))
+    field = _at_nodes(_blur(padded, sigma), around, cv2.BORDER_CONSTANT)
     level = 0.5 if field.max() > 0.55 else 0.5 * float(field.max())
+    if level <= 0:
+        raise NoSurface("the shape is too thin for the grid; send a larger picture or ask for a higher resolution")
     field = field - level
     field[[0, -1], :] = field[:, [0, -1]] = np.minimum(field[0, 0], -level)
     return Outline(torch.from_numpy(field).to(device), cell, empty.origin_px)
