@@ -1,9 +1,9 @@
 -- Looks at works (a.keys) whose place was lost, as to an eviction policy or a key that somebody deleted, and puts each
--- back where it belongs: a waiting one into its queue and the outbox, a running one to its worker, or to the next when
--- that worker is gone; one with a verdict to those whose jobs are being ended; a rendition whose generation is not there any more is tried by itself. Answers the keys of those
--- that it has put back.
--- Touches P:work:<key>*, P:queued:<queue>, P:sent:<queue>, P:due, P:ending, P:workers, P:owns:<worker>, and all that take_back
--- touches.
+-- back where it belongs: a waiting one into its queue and the outbox; a running one to its worker, or to the next when
+-- that worker is gone; one with a verdict to those whose jobs are being ended; a rendition whose generation is not there
+-- any more is tried by itself. Answers the keys of those that it has put back.
+-- Touches P:work:<key>*, P:queued:<queue>, P:sent:<queue>, P:due, P:ending, P:workers, P:owns:<worker>, and all that
+-- take_back touches.
 
 local mended = {}
 for _, key in ipairs(a.keys) do
