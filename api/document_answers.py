@@ -34,7 +34,7 @@ _STATS: dict[str, Any] = {
 }  # fmt: skip
 _HEALTH: dict[str, Any] = {
     "status": "ok", "version": "0.1.0", "redis": "ok", "queues": {"generate": 3, "render": 0},
-    "stalled": {"generate": 0, "render": 0}, "threads_gone": [],
+    "stalled": {"generate": 0, "render": 0}, "threads_gone": [], "notes": [],
     "workers": [
         {
             "id": _WORKER, "host": "gpu1", "queue": "generate", "device": "cuda:0", "alive": True, "ready": True,

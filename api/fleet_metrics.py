@@ -160,6 +160,8 @@ def _of_cache(told: Mapping[str, Any]) -> Iterator[Metric]:
         (name, reason): tier[f"evictions_by_{reason}"] for name, tier in tiers.items() for reason in ("count", "size")
     }
     yield _counter("cache_evictions", "Entries that gave way", ["tier", "reason"], evictions)
+    rebuilds = {(): told["shared"]["index_rebuilds"]}
+    yield _counter("cache_index_rebuilds", "Rebuilds of the shared tier's index after keys had vanished", [], rebuilds)
     usage = (told["archive"] or {}).get("usage")
     counted = {"current_items": usage["objects"], "current_memory_mb": usage["memory_mb"]} if usage else {}
     for metric, field, unit, text in (

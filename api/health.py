@@ -25,7 +25,14 @@ def read_health() -> dict[str, Any]:
         depths, workers, stalled = house.store.depths(), house.fleet.workers(), house.store.stalls()
     except RedisError:
         return HealthBody(
-            status="degraded", version=VERSION, redis="down", queues={}, stalled={}, threads_gone=gone, workers=[]
+            status="degraded",
+            version=VERSION,
+            redis="down",
+            queues={},
+            stalled={},
+            threads_gone=gone,
+            notes=[],
+            workers=[],
         ).model_dump()
     patience_s = house.settings.heartbeat_timeout_s
     bodies = [
@@ -41,7 +48,14 @@ def read_health() -> dict[str, Any]:
     lost = gone or any(stalled.values()) or any(body.threads_gone for body in bodies if body.alive)
     status = "degraded" if lost or not set(depths) <= served else "ok"
     return HealthBody(
-        status=status, version=VERSION, redis="ok", queues=depths, stalled=stalled, threads_gone=gone, workers=bodies
+        status=status,
+        version=VERSION,
+        redis="ok",
+        queues=depths,
+        stalled=stalled,
+        threads_gone=gone,
+        notes=house.fleet_cache.notes(),
+        workers=bodies,
     ).model_dump()
 
 

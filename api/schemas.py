@@ -183,6 +183,7 @@ class HealthBody(BaseModel):
     queues: dict[str, int] = Field(description="Works that wait, per queue")
     stalled: dict[str, int] = Field(description="Those of them that wait beside an idle worker; they are sent again")
     threads_gone: list[str] = Field(description="Background threads of the answering process that ended")
+    notes: list[str] = Field(description="What an operator should look at, such as a cache index that was lost")
     workers: list[WorkerBody]
 
 

@@ -15,6 +15,7 @@ from cache.fleet_config import config_shown, state_fields
 from cache.fleet_view import Confirmations, read_confirmations, read_local_rows, read_stats
 from cache.missing import MISSING, Missing
 from cache.redis import RedisCache
+from cache.redis_rebuild import rebuild_advice
 from cache.stats import local_stats
 from cache.tiered import TieredCache
 from cache.values import checked_key
@@ -57,6 +58,14 @@ class FleetCache:
         answer["shared"] |= {"breaker": self._link.breaker.state, "faults": self._link.fault_counts()}
         answer["archive"] = None if self._archive is None else self._archive.stats() | {"usage": usage}
         return answer
+
+    def notes(self) -> list[str]:
+        """What an operator should know of the shared tier's index, in sentences; nothing when Redis does not answer."""
+        names = ("lost_at", "lost", "rebuild")
+        asked = ("HMGET", self._link.state_key, *names)
+        values = self._link.attempt("fleet notes", lambda: self._link.round_trip(asked)[0], [None] * len(names))
+        state = {name.encode(): value for name, value in zip(names, values, strict=True) if value is not None}
+        return rebuild_advice(state, time.time())
 
     def config(self) -> dict[str, Any]:
         """The configuration in force, its version, and which processes have applied it.

@@ -28,6 +28,7 @@ HEALTHY = {
     'orfeas_threads_gone{instance="a"}': "0x240",
     'orfeas_thread_failures_total{thread="watch", instance="a"}': "0x100 3x140",
     'orfeas_cache_shared_up{instance="a"}': "1x240",
+    'orfeas_cache_index_rebuilds_total{instance="a"}': "0x240",
     'orfeas_http_request_seconds_count{route="/api/jobs", status="2xx", instance="a"}': "0+60x240",
     'orfeas_http_request_seconds_count{route="/api/jobs", status="5xx", instance="a"}': "0+1x240",
     'orfeas_http_request_seconds_bucket{route="/api/jobs", le="0.5", instance="a"}': "0+60x240",
@@ -61,6 +62,7 @@ FAULTS: dict[str, dict[str, str]] = {
     "OrfeasPoison": {'orfeas_job_failures_total{code="poison", instance="a"}': "0x200 1x40"},
     "OrfeasStorageFailing": {'orfeas_job_failures_total{code="storage_failed", instance="a"}': "0x230 1x10"},
     "OrfeasCacheDown": {'orfeas_cache_shared_up{instance="a"}': "0x240"},
+    "OrfeasCacheIndexLost": {'orfeas_cache_index_rebuilds_total{instance="a"}': "0x200 1x40"},
     "OrfeasHttpErrors": {'orfeas_http_request_seconds_count{route="/api/jobs", status="5xx", instance="a"}': "0+6x240"},
     "OrfeasHttpSlow": {
         'orfeas_http_request_seconds_bucket{route="/api/jobs", le="0.5", instance="a"}': "0+30x240",

@@ -13,6 +13,7 @@ import redis
 
 from cache import MISSING, Archive, CacheAgent, FleetCache, LRUCache, RedisCache, TieredCache
 from tests.cache_keys import key
+from tests.house import House
 from tests.redis_invariants import check_invariants
 from tests.servers import RedisServer, wait_until
 
@@ -20,6 +21,7 @@ TAG = "{orfeas:cache:2}"
 INDEX = ("state", "order", "expiry", "entries", "hits", "events")
 KEEPS_ALL = ("order", "expiry", "hits", "events")  # what the others still say is enough
 FLEET = ("workers", "seen", "applied", "totals", "folded", "folded_at", "local")
+METRIC = "orfeas_cache_index_rebuilds_total"
 SMALL, LARGE = os.urandom(5_000), os.urandom(1_500_000)
 
 
@@ -179,6 +181,27 @@ def test_a_loss_is_told_in_the_log_the_figures_and_the_advice(
     stats = cache.stats()
     assert stats["index_rebuilds"] == 1 and stats["faults"] == {"index: keys lost": 1}
     assert "(entries)" in stats["advice"][0] and "noeviction" in stats["advice"][0]
+
+
+def test_a_loss_is_told_by_health_and_metrics(text_redis: redis.Redis, redis_url: str, tmp_path: Path) -> None:
+    house = House(text_redis, redis_url, tmp_path).open()
+    house.agent.beat()
+    house.worker_cache.store(key(1), SMALL, {})
+
+    def told() -> tuple[list[str], float]:
+        line = next(line for line in house.http.get("/metrics").text.splitlines() if line.startswith(METRIC))
+        return house.http.get("/health").json["notes"], float(line.split()[1])
+
+    assert told() == ([], 0)
+    lose(text_redis, "entries", "hits")
+    house.agent.beat()
+    (note,), rebuilds = told()
+    assert "(entries, hits); it was rebuilt" in note and rebuilds == 1
+    lose(text_redis, "state")
+    house.agent.beat()
+    (note,), _ = told()
+    assert "Limits set while it ran are back at the settings" in note
+    house.close()
 
 
 @pytest.mark.parametrize("policy", ["allkeys-random", "allkeys-lru", "volatile-random"])

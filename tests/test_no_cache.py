@@ -112,6 +112,18 @@ def test_a_worker_that_held_the_old_mesh_makes_renditions_of_the_new_one(house: 
     agent.close()
 
 
+def test_a_rendition_is_made_anew_also_when_the_mesh_turns_out_the_same(house: House) -> None:
+    house.workshop.box.generate = lambda *args, **more: painted(trimesh.creation.box())  # type: ignore[method-assign]
+    job = submit(house)
+    right = house.http.get(job["urls"]["model"]).data
+    for row in house.archive.entries()[0]:
+        if row["key"] != job["key"]:
+            house.worker_cache.store(row["key"], b"wrong", house.archive.get(row["key"]).meta, replace=True)
+    assert house.http.get(job["urls"]["model"]).data == b"wrong"
+    submit(house, ANEW)
+    assert house.http.get(job["urls"]["model"]).data == right
+
+
 def test_the_same_mesh_made_anew_leaves_other_renditions_as_they_are(house: House) -> None:
     house.workshop.box.generate = lambda *args, **more: painted(trimesh.creation.box())  # type: ignore[method-assign]
     submit(house)

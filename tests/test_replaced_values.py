@@ -161,6 +161,15 @@ def test_new_bytes_that_a_tier_does_not_take_leave_no_old_ones_in_it(start: Star
     assert one.has(key(1)) == two.has(key(1)) == start(**limits[tier]).has(key(1)) == new
 
 
+def test_a_process_without_heartbeats_forgets_what_it_replaces_itself(start: Start) -> None:
+    tiers = start(beats=False, local=LRUCache(max_memory_mb=1)).tiers
+    tiers.shared.link.on_version = None  # as in a program that has no agent
+    tiers.in_touch = lambda: True
+    tiers.store(key(1), value("old"), {})
+    tiers.store(key(1), value("new", 2_000_000), {}, replace=True)  # too large for its local tier
+    assert tiers.lookup(key(1)).data == value("new", 2_000_000)
+
+
 def test_bytes_replaced_while_the_cache_is_off_are_the_ones_after_it(start: Start) -> None:
     one, two = start(), start()
     one.tiers.store(key(1), value("old"), {})

@@ -145,6 +145,26 @@ def test_lookups_at_the_same_time_read_the_archive_once(
     assert reads.number == 1
 
 
+def test_lookups_at_the_same_time_read_the_shared_tier_once(tiers: TieredCache) -> None:
+    tiers.store(key(1), b"mesh", {})
+    tiers.clear_local()
+    read, reads, found = tiers.shared.lookup, [], []
+
+    def counted(name: str, **more: bool) -> object:
+        reads.append(name)
+        wait_until(lambda: tiers._flights.waiting((name, True, 1)) == 9)
+        return read(name, **more)
+
+    tiers.shared.lookup = counted  # type: ignore[method-assign]
+    threads = [threading.Thread(target=lambda: found.append(tiers.lookup(key(1)))) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [entry.data for entry in found] == [b"mesh"] * 10
+    assert reads == [key(1)]
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_lookup_whose_flight_landed_between_look_and_take_off_reads_nothing_again(
     redis_url: str, real_redis: redis.Redis, tmp_path: Path, shared: bool

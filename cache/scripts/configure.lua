@@ -16,9 +16,12 @@ redis.call('ZREM', EXPIRY, '') -- a full Redis allows this and then all that fol
 if not read_state() then
   if seed == '' then return { 'unseeded' } end
   local now = text(now_us())
+  -- Events are there from the first change on: it was this key alone that was lost, not all of the server
+  local lost = redis.call('EXISTS', EVENTS) == 1 and redis.call('EXISTS', ORDER, ENTRIES, HITS) == 0
   redis.call('DEL', STATE)
+  if lost then redis.call('HSET', STATE, 'lost', 'state', 'lost_at', redis.call('TIME')[1], 'rebuilds', 1) end
   redis.call('HSET', STATE, 'epoch', now, 'version', now, 'deleted', now, 'bytes', 0, 'floor', 0, 'stale', 0,
-             'stale_bytes', 0, 'rebuild', 'sweep', 'rebuild_cursor', 0, 'lost', '', 'kept', 0, 'swept', 0,
+             'stale_bytes', 0, 'rebuild', 'sweep', 'rebuild_cursor', 0, 'kept', 0, 'swept', 0,
              unpack(ARGV, 3))
 end
 

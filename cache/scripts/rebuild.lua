@@ -68,13 +68,13 @@ end
 return answer(function()
   local known = redis.call('HMGET', STATE, 'rebuild_cursor', 'lost', 'kept', 'swept')
   if state.rebuild == '' then return 'idle' end
-  state.lost, state.kept, state.swept = known[2], known[3], known[4]
+  state.lost, state.kept, state.swept = known[2] or '', known[3], known[4]
   if state.rebuild == 'begun' then set('rebuild', 'adopt') end
   if state.rebuild == 'adopt' then
     set('rebuild_cursor', adopt_some(known[1]))
   else
     set('rebuild_cursor', sweep_some(known[1]))
-    if state.rebuild_cursor == '0' then finish(known[2]) end
+    if state.rebuild_cursor == '0' then finish(state.lost) end
   end
   return state.rebuild == '' and 'done' or 'again', { state.lost, state.kept, state.swept }
 end)
