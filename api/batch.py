@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 from flask import Request, Response, request
 from flask_openapi import APIBlueprint, Tag
-from redis import RedisError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.auth import caller
-from api.errors import Problem, problem_from, problem_of
+from api.errors import AWAY, Problem, problem_from, problem_of, unexpected
 from api.forwarded import links_from
 from api.jobs import accept, order_body
 from api.limits import charge_pictures
@@ -21,7 +20,6 @@ from api.ordering import decode_base64, file_name, order_from, text_fields
 from api.problems import problems
 from api.schemas import BatchBody, JobBody
 from api.services import Services, services
-from cache.errors import ArchiveError
 from jobs.errors import BadParameters, FieldError, JobError
 from jobs.intake import Order
 
@@ -100,8 +98,10 @@ def taken(house: Services, images: Sequence[Picture], order: Order) -> Iterator[
                 refusal = problem_from(error)
             except Problem as problem:
                 refusal = problem
-            except (RedisError, ArchiveError) as error:
+            except AWAY as error:
                 refusal = problem_of(error)
+            except Exception as error:  # what nobody foresaw about one picture must not take the others' jobs away
+                refusal = unexpected(error)
             away = refusal if refusal.status == 503 else None
         if away is not None and not accepted:
             raise away
