@@ -48,7 +48,10 @@ _ALONE = {"multi", "exec", "discard", "watch", "unwatch"}  # not queued in a tra
 
 @dataclass(frozen=True)
 class Needs:
-    """Commands, patterns of keys and of channels; `{db}` stands for the number of the database."""
+    """Commands, patterns of keys and of channels; `{db}` stands for the number of the database.
+
+    Who subscribes to a pattern of channels must be permitted that very pattern.
+    """
 
     commands: Mapping[str, Arguments]
     keys: tuple[str, ...]
@@ -68,7 +71,7 @@ JOBS = Needs(
         "{orfeas}:*", "generate*", "render*", "unacked*", "_kombu.*", "celeryev*", "*.celery.pidbox",
         "*.reply.celery.pidbox", "LIMITS:*",
     ),
-    ("/{db}.*",),
+    ("/{db}.celery.pidbox", "/{db}.celeryev/*", "/{db}.celeryev/worker.*"),
 )  # fmt: skip
 # REDIS_URL alone serves for both.
 WHOLE = Needs(JOBS.commands | CACHE.commands, JOBS.keys + CACHE.keys, JOBS.channels)
