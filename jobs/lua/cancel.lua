@@ -6,7 +6,8 @@ local job = fields_of(name)
 if not job.status then return 'missing' end
 local work = work_name(job.rendition)
 local leader = get(work, 'status') == 'blocked' and work_name(job.generation) or work
-local more = {error = a.error, started_at = get(leader, 'started_at'), task_id = get(leader, 'task_id')}
+local more = {error = a.error, started_at = get(leader, 'started_at')}
+more.task_id = redis.call('HGET', leader, 'task_id') or job.task_id
 if not finish_job(a.id, 'canceled', more, a.retention_s) then return 'ended' end
 
 -- Running work is marked, for its worker to see; waiting work simply goes.
