@@ -45,15 +45,3 @@ def test_a_message_carries_the_generator_and_the_key_and_no_more(sender: Sender,
     sender.send(work)
     message = store.redis.lpop("generate\x06\x166") or ""
     assert work.task_id in message and len(message) < 2000
-
-
-def test_a_queue_that_somebody_deleted_is_made_again(sender: Sender, store: JobStore) -> None:
-    """Otherwise each message goes nowhere, without an error."""
-    for picture in "ab":
-        submitted(store, picture)
-    (first,), (second,) = (store.due(only=a_request(picture).key) for picture in "ab")
-    sender.send(first)
-    store.redis.delete(*(name for name in store.redis.keys("*") if "generate" in name and "work" not in name))
-    assert sender.backlog("generate") == 0
-    sender.send(second)
-    assert sender.backlog("generate") == 1
