@@ -94,9 +94,13 @@ class Fleet:
         }
 
     def register(self, worker: WorkerInfo, cards: list[GeneratorCard]) -> None:
-        """Takes the worker's place; what the process before it had claimed goes back at once."""
+        """Takes the worker's place; what the process before it had claimed goes back at once.
+
+        What it can run is announced once it takes messages.
+        """
         self._store.run("register", worker=worker.id, slot=worker.slot, fields=_fields(worker), **self._verdict)
-        self.announce(cards, fresh=True)
+        if worker.consuming:
+            self.announce(cards, fresh=True)
         self._store.end_left_over()
 
     def announce(self, cards: list[GeneratorCard], *, fresh: bool = False) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 # A full Redis refuses new work, never the end of what was accepted: these take no room, or make some.
 ALSO_WHEN_FULL = frozenset({
     "beat", "register", "forget", "claim", "complete_generation", "complete_rendition", "fail", "release", "cancel",
-    "due", "sent", "age", "decline", "announce", "forget_cards", "mend", "end", "recheck", "trim",
+    "due", "sent", "age", "decline", "announce", "forget_cards", "mend", "mend_jobs", "end", "recheck", "trim",
 })  # fmt: skip
 
 # redis-py's annotations cannot tell a client that answers texts from one that answers bytes.

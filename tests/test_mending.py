@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from redis import Redis
 
+from jobs import mending
 from jobs.fleet import Fleet
-from jobs.mending import mend
+from jobs.mending import LOST_AFTER_MS, mend
 from jobs.store import JobStore
 from jobs.watch import Watch
 from tests.job_fleet import a_request, a_worker, claimed, finish, submitted
@@ -75,6 +76,36 @@ def test_a_rendition_does_not_wait_for_a_generation_that_forgot_it(store: JobSto
         assert work is not None and work.queue == "render"
         store.complete_rendition(work, {"format": "glb"}, "HIT-ARCHIVE", timings={})
     assert store.job(job_id).status == "succeeded"
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_job_that_its_work_forgot_is_put_back(store: JobStore, fleet: Fleet, running: bool) -> None:
+    jobs = [submitted(store), submitted(store)]
+    work = claimed(store) if running else None
+    lose(store, f"work:{store.job(jobs[0]).rendition_key}:jobs")
+    assert sorted(mend(store, fleet)) == sorted(jobs) and mend(store, fleet) == []
+    finish(store, work or claimed(store))
+    assert [store.job(job_id).status for job_id in jobs] == ["succeeded"] * 2
+
+
+def test_a_job_without_any_work_ends_in_words(store: JobStore, fleet: Fleet) -> None:
+    job_id = submitted(store)
+    lose(store, f"work:{store.job(job_id).rendition_key}", f"work:{a_request().key}")
+    assert mend(store, fleet) == [] and store.job(job_id).status == "queued"
+    store.redis.hincrby(f"{store.prefix}:job:{job_id}", "lost_at", -LOST_AFTER_MS)
+    assert mend(store, fleet) == [job_id]
+    error = store.job(job_id).error
+    assert error["code"] == "result_gone" and "submit the picture again" in error["message"]
+
+
+def test_all_jobs_are_looked_at_in_turn(store: JobStore, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mending, "JOBS_AT_ONCE", 2)
+    jobs = [submitted(store, picture) for picture in "abcde"]
+    for job_id in jobs:
+        lose(store, f"work:{store.job(job_id).rendition_key}")
+    for seen in (2, 4, 5):
+        mend(store, fleet)
+        assert sum(store.redis.hexists(f"{store.prefix}:job:{job_id}", "lost_at") for job_id in jobs) == seen
 
 
 def test_what_is_in_its_place_is_left_there(store: JobStore, fleet: Fleet) -> None:

@@ -203,10 +203,29 @@ def test_a_stall_that_passes_leaves_the_connection_alone(bench: Bench) -> None:
 
 @pytest.mark.parametrize("consuming", [True, False])
 def test_only_a_worker_that_takes_messages_repeats_its_offers(bench: Bench, consuming: bool) -> None:
+    bench.store.redis.flushall()
     tell(bench, consuming=consuming)
+    bench.after(0)
+    assert bool(bench.fleet.cards()) == consuming, "not even at its first beat"
+    bench.store.redis.delete(f"{bench.store.prefix}:cards")
+    bench.after(9)
+    assert not bench.fleet.cards()
     bench.after(1)
-    bench.after(10)
     assert bool(bench.fleet.cards()) == consuming
+
+
+def test_a_worker_announces_what_it_can_run_as_soon_as_it_takes_messages(bench: Bench) -> None:
+    takes: list[bool] = []
+    bench.pulse = Pulse(
+        a_worker("w1"), [CARD], bench.fleet, bench.store, bench.attending, Patience(), clock=lambda: bench.now,
+        consuming=lambda: bool(takes), threads=Threads(),
+    )  # fmt: skip
+    bench.store.redis.flushall()
+    bench.after(1)
+    assert not bench.fleet.cards()
+    takes.append(True)
+    bench.after(1)
+    assert list(bench.fleet.cards()) == ["inflate"]
 
 
 def test_what_the_parent_sees_reaches_its_children() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from jobs.errors import NoSurface
 from jobs.fleet import Fleet, WorkerInfo
@@ -279,3 +280,22 @@ def test_an_ended_job_says_which_task_it_was(store: JobStore, watch: Watch, brok
         finish(store, claimed(store))
     job = store.job(job_id)
     assert (job.status, job.task_id) == (ends, broker.messages[0].task_id)
+
+
+@pytest.mark.parametrize("broken", ["worker:w1", "cards", "mended"])
+def test_a_step_of_the_watch_that_fails_holds_up_no_other(
+    store: JobStore, watch: Watch, broker: Broker, broken: str
+) -> None:
+    """Whatever it is that somebody has written into Redis there."""
+    Fleet(store).register(a_worker("w1"), [])
+    submitted(store)
+    make_due(store, a_request().key)
+    store.redis.delete(f"{store.prefix}:{broken}")
+    store.redis.rpush(f"{store.prefix}:{broken}", "no hash and no string")
+    if broken == "mended":
+        watch.round()
+    else:
+        store.redis.zadd(f"{store.prefix}:announced", {"inflate": 1})
+        with pytest.raises(ResponseError):
+            watch.round()
+    assert [work.key for work in broker.messages] == [a_request().key]

@@ -85,7 +85,7 @@ class Pulse:
         self._reconnect = reconnect
         self._stalled_since: float | None = None
         self._threads = threads
-        self._announced_at = clock()
+        self._announced_at: float | None = None
         self._apart_since: float | None = None
         self._memory_mb = memory_mb
         self._end = end
@@ -113,6 +113,7 @@ class Pulse:
         owned = self._fleet.beat(told)
         if owned is None:
             self._fleet.register(told, self._cards)
+            self._announced_at = self._clock() if told.consuming else None
             owned = []
         self._check_unwanted(owned)
         self._return_strays(owned)
@@ -125,8 +126,8 @@ class Pulse:
         now = self._clock()
         if consuming:
             self._apart_since = None
-            if now - self._announced_at >= ANNOUNCE_S:
-                self._fleet.announce(self._cards)
+            if self._announced_at is None or now - self._announced_at >= ANNOUNCE_S:
+                self._fleet.announce(self._cards, fresh=self._announced_at is None)
                 self._announced_at = now
             self._check_connection(now)
             return

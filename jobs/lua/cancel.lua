@@ -7,7 +7,8 @@ local job = fields_of(name)
 if not job.status then return 'missing' end
 local work = work_name(job.rendition)
 local leader = get(work, 'status') == 'blocked' and work_name(job.generation) or work
-local said = {error = a.error, started_at = get(leader, 'started_at'), task_id = get(leader, 'task_id')}
+local said = {error = a.error, started_at = get(leader, 'started_at')}
+said.task_id = redis.call('HGET', leader, 'task_id') or job.task_id
 if not finish_job(a.id, 'canceled', function() return said end, nil, a.retention_s) then return 'ended' end
 write_counts()
 

@@ -33,6 +33,18 @@ def celery(fleet: Fleet) -> Iterator[Celery]:
     app.close()
 
 
+@pytest.fixture(scope="module")
+def firewall(fleet: Fleet) -> Iterator[Proxy]:
+    """Between Redis, which knows it as the user `guest`, and a second generate worker."""
+    proxy = Proxy(fleet.redis.port)
+    fleet.redis.client().execute_command("ACL", "SETUSER", "guest", "on", ">secret", "+@all", "&*", "allkeys")
+    fleet.launch("generate2", REDIS_URL=proxy.url.replace("redis://", "redis://guest:secret@"))
+    wait_until(lambda: generating(fleet, 1).get("ready"), 60, "the worker behind the firewall to be ready")
+    yield proxy
+    fleet.running["generate2"].close()
+    proxy.close()
+
+
 def order(celery: Celery, command: str, **arguments: Any) -> dict[str, Any]:
     """What the generate worker answers."""
     name = next(name for name in celery.control.inspect().stats() if name.startswith("generate1"))
@@ -45,6 +57,18 @@ def occupied(fleet: Fleet, name: str) -> str:
     job_id = fleet.submit(name, pause_at="generate")
     fleet.paused(name, "generate")
     return job_id
+
+
+def occupied_by_the_first(fleet: Fleet, name: str) -> str:
+    """The same where there are two: the second one works on until the first has it."""
+    for number in range(20):
+        job_id = fleet.submit(f"{name}-{number}", pause_at="generate")
+        fleet.paused(f"{name}-{number}", "generate")
+        if fleet.runner_of(f"{name}-{number}").name == "generate1":
+            return job_id
+        fleet.let_go(f"{name}-{number}")
+        fleet.succeeded(job_id)
+    raise AssertionError("the first worker takes nothing")
 
 
 def health(fleet: Fleet) -> dict[str, Any]:
@@ -165,25 +189,6 @@ def test_a_shutdown_lets_the_running_job_end_and_keeps_what_waits(fleet: Fleet, 
     fleet.assert_nothing_left()
 
 
-def test_a_worker_whose_queue_redis_refuses_is_not_ready(fleet: Fleet) -> None:
-    """An ACL user with all but the keys of the queue; the fleet's own worker is, and does the work."""
-    admin = fleet.redis.client()
-    keys = ("~{*", "~_kombu*", "~unacked*", "~*pidbox*", "~*celeryev*")
-    admin.execute_command("ACL", "SETUSER", "narrow", "on", ">secret", "+@all", "&*", *keys)
-    fleet.launch("generate2", REDIS_URL=fleet.redis.url.replace("redis://", "redis://narrow:secret@"))
-    try:
-        wait_until(lambda: generating(fleet, 1).get("alive"), 60, "the narrow worker to beat")
-        seen = [generating(fleet, 1)["ready"] for _ in range(20)]
-        assert not any(seen)
-        assert generating(fleet)["ready"]
-        fleet.succeeded(fleet.submit("beside-the-narrow"), ENDS_S)
-        admin.execute_command("ACL", "SETUSER", "narrow", "allkeys")
-        wait_until(lambda: generating(fleet, 1)["ready"], 30, "it to be ready once it may")
-    finally:
-        fleet.running["generate2"].close()
-        admin.execute_command("ACL", "DELUSER", "narrow")
-
-
 def test_a_worker_without_the_generator_leaves_its_jobs_to_one_that_has_it(fleet: Fleet) -> None:
     holder = occupied(fleet, "lack-holder")
     fleet.launch("generate2", PYTHONPATH=str(ROOT))
@@ -200,21 +205,32 @@ def test_a_worker_without_the_generator_leaves_its_jobs_to_one_that_has_it(fleet
         fleet.running["generate2"].close()
 
 
-def test_a_worker_whose_connection_was_lost_without_a_word_is_noticed_and_connects_again(fleet: Fleet) -> None:
-    """A firewall that forgets a connection: the consumer waits for an answer that never comes, and nothing fails."""
-    proxy = Proxy(fleet.redis.port)
-    fleet.running["generate1"].close()
-    fleet.launch("generate2", REDIS_URL=proxy.url)
+def test_a_worker_whose_queue_redis_refuses_is_not_ready(fleet: Fleet, firewall: Proxy) -> None:
+    """An ACL user with all but the keys of the queue; the fleet's other worker does the work."""
+    admin = fleet.redis.client()
+    keys = ("~{*", "~_kombu*", "~unacked*", "~*pidbox*", "~*celeryev*")
+    admin.execute_command("ACL", "SETUSER", "guest", "resetkeys", *keys)
     try:
-        wait_until(lambda: generating(fleet, 1).get("ready"), 60, "the worker behind the firewall to be ready")
-        proxy.strike(b"BRPOP", lambda client, request: None)
-        assert proxy.struck.wait(10)
-        job_id = fleet.submit("not-coming-through")
-        wait_until(lambda: health(fleet)["stalled"]["generate"] == 1, 30, "the stall to be shown")
-        assert health(fleet)["status"] == "degraded"
-        fleet.succeeded(job_id, ENDS_S)
-        wait_until(lambda: health(fleet)["stalled"]["generate"] == 0, 20)
+        wait_until(lambda: not generating(fleet, 1)["ready"], 15, "the refused worker to be not ready")
+        seen = [generating(fleet, 1) for _ in range(10)]
+        assert all(one["alive"] and not one["ready"] for one in seen)
+        assert generating(fleet)["ready"]
+        fleet.succeeded(fleet.submit("beside-the-refused"), ENDS_S)
     finally:
-        fleet.running["generate2"].close()
-        proxy.close()
-        fleet.start("generate1")
+        admin.execute_command("ACL", "SETUSER", "guest", "allkeys")
+    wait_until(lambda: generating(fleet, 1)["ready"], 30, "it to be ready once it may")
+
+
+def test_a_worker_whose_connection_was_lost_without_a_word_is_noticed_and_connects_again(
+    fleet: Fleet, firewall: Proxy
+) -> None:
+    """A firewall that forgets a connection: the consumer waits for an answer that never comes, and nothing fails."""
+    holder = occupied_by_the_first(fleet, "firewall-holder")
+    firewall.strike(b"BRPOP", lambda client, request: None)
+    assert firewall.struck.wait(10)
+    job_id = fleet.submit("not-coming-through")
+    wait_until(lambda: health(fleet)["stalled"]["generate"] == 1, 30, "the stall to be shown")
+    assert health(fleet)["status"] == "degraded"
+    fleet.succeeded(job_id, ENDS_S)
+    fleet.let_go(str(fleet.job(holder)["params"]["name"]))
+    fleet.succeeded(holder)
