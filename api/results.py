@@ -74,6 +74,8 @@ def deliver(house: Services, job: Job, options: RenditionOptions | PreviewOption
     response.set_etag(found.meta["result"]["sha256"])
     response.headers["Content-Disposition"] = f'attachment; filename="{job.generator}-{job.id[:12]}.{options.format}"'
     response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    if told := found.meta["result"].get("notices"):
+        response.headers["X-Notice"] = "; ".join(notice["message"] for notice in told)
     response.headers["X-Cache"] = served_from(found.tier) if found.tier else "MISS"
     return response.make_conditional(request, accept_ranges=True, complete_length=len(found.data))
 
