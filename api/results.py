@@ -78,6 +78,8 @@ def deliver(house: Services, job: Job, options: RenditionOptions | PreviewOption
         found = rendered(house, job, options)
     response = _identified(Response(found.data, mimetype=MEDIA_TYPES[options.format]), found.meta)
     response.headers["Content-Disposition"] = f'attachment; filename="{job.generator}-{job.id[:12]}.{options.format}"'
+    if told := found.meta["result"].get("notices"):
+        response.headers["X-Notice"] = "; ".join(notice["message"] for notice in told)
     response.headers["X-Cache"] = served_from(found.tier) if found.tier else "MISS"
     return conditional(request, response)
 

@@ -27,7 +27,9 @@ class OrderForm(BaseModel):
     format: Format = RenditionOptions.model_fields["format"].default
     size_mm: Annotated[float, Field(ge=0.001, le=10_000)] = Field(50.0, description="Longest side in mm")
     up_axis: Literal["y", "z"] | None = Field(None, description="Null: y for glb and obj, z for stl and ply")
-    target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = Field(None, description="Most faces")
+    target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = Field(
+        None, description="Most faces; the result has more, with a notice, where fewer would show another shape"
+    )
     priority: Priority = "normal"
     label: Annotated[str, Field(max_length=200)] | None = Field(
         None, description="For you to find it again; by itself the name of the uploaded file"

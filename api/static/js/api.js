@@ -98,7 +98,10 @@ export const api = {
     const asked = query({ up_axis: up, target_faces: target });
     return (await file(`/api/jobs/${job.id}/model.glb${asked && `?${asked}`}`)).arrayBuffer();
   },
-  file: async (path) => (await file(path)).blob(),
+  file: async (path) => {
+    const answer = await file(path);
+    return { blob: await answer.blob(), notice: answer.headers.get("X-Notice") ?? "" };
+  },
   eventsPath: (id) => `/api/jobs/${id}/events`,
   previewPath: (id, sizePx) => `/api/jobs/${id}/preview.png?${query({ size_px: sizePx })}`,
   viewUrl: (id) => `${ROOT}/api/jobs/${id}/view`,
