@@ -135,7 +135,9 @@ def _fetch(core: Core, request: Request, sink: Sink, sha256: str, timeout_s: flo
             furthest_bytes = max(furthest_bytes, sink.size_bytes)
             yield from core.pause(failures, NotReachable(core.url, failure.cause), None)
             continue
-        return _verify(sink, sha256 or _sha256_said(etag), request.path)
+        # The ETag first: the service says it of these very bytes. What the job said is older, and another file where
+        # somebody had the mesh made again since (no-cache).
+        return _verify(sink, _sha256_said(etag) or sha256, request.path)
 
 
 def _rest_of(request: Request, sink: Sink, etag: str) -> Request:

@@ -143,13 +143,43 @@ def test_a_large_index_is_rebuilt_in_steps_and_by_another_process_when_the_first
     lose(real_redis, "order")
     assert cache.store(key(1), b"x", {})  # begins, and takes one step
     assert real_redis.hlen(f"{TAG}:entries") < 400
+    waiting = sorted(set(real_redis.hkeys(f"{TAG}:old_entries")) - set(real_redis.hkeys(f"{TAG}:entries")))
+    deleted, replaced, outlived, *_ = (name.decode() for name in waiting)
     other = RedisCache(redis_url, ttl_s=None, max_memory_mb=50)
-    assert other.delete(names[-1]), "deleted before its turn came"
-    assert other.store(names[-2], b"new", {})
+    assert other.delete(deleted), "before its turn came"
+    assert other.store(replaced, b"new", {})
+    assert other.store(outlived, LARGE, {}, ttl_s=0.01)
+    wait_until(lambda: other.describe(outlived) is MISSING)
     wait_until(other.tidy)
-    assert [other.lookup(name) is not MISSING for name in names] == [True] * 699 + [False]
-    assert other.lookup(names[-2]).data == b"new"
+    assert {name for name in names if other.lookup(name) is MISSING} == {deleted, outlived}
+    assert other.lookup(replaced).data == b"new"
     assert len(list(real_redis.scan_iter("somebody else:*"))) == 3000
+
+
+def test_processes_that_only_store_finish_a_rebuild_too(cache: RedisCache, real_redis: redis.Redis) -> None:
+    filled(cache)
+    lose(real_redis, "entries")
+    for number in range(20):
+        assert cache.store(key(("more", number)), SMALL, {})
+        if real_redis.hget(f"{TAG}:state", "rebuild") == b"":
+            break
+    check_invariants(real_redis, damaged=True)
+
+
+def test_an_entry_whose_value_vanished_with_the_index_is_not_taken_over(
+    cache: RedisCache, real_redis: redis.Redis
+) -> None:
+    filled(cache)
+    lose(real_redis, "hits", f"blob:{key(2)}", f"parts:{key(6)}")
+    cache.tidy()
+    assert cache.stats()["current_items"] == 10
+
+
+def test_a_clear_of_a_damaged_index_counts_no_less_than_nothing(cache: RedisCache, real_redis: redis.Redis) -> None:
+    filled(cache)
+    cache.link.run("clear", 1, 0)  # all are stale now, and still there
+    lose(real_redis, "order")
+    assert cache.clear() == 0
 
 
 def test_values_without_a_record_are_deleted_whatever_the_namespace_is_called(

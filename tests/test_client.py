@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 import socket
@@ -303,6 +304,17 @@ def test_a_mesh_that_changed_between_two_halves_is_fetched_anew(client: Any, ser
     job = client.job("j1")
     service.next_answers = [cut_after(100_000), cut_after(len(MESH))]
     assert client.download(job, tmp_path / "mesh.glb").read_bytes() == MESH
+
+
+def test_a_mesh_that_was_made_again_since_the_job_ended_is_no_damaged_one(
+    client: Any, service: Service, tmp_path: Path
+) -> None:
+    """`no-cache` of a later job put another file under the same URL; its ETag is its checksum."""
+    job = client.job("j1")
+    another = b"another mesh"
+    tag = f'"{hashlib.sha256(another).hexdigest()}"'
+    service.next_answers = [lambda: Response(another, headers={"ETag": tag})]
+    assert client.download(job, tmp_path / "mesh.glb").read_bytes() == another
 
 
 def test_a_damaged_download_leaves_no_file_and_an_older_one_untouched(
