@@ -24,7 +24,7 @@ SEND_AGAIN_MS = 8_000  # a message that is out this long and whose work still wa
 FAR_MS = 120_000
 AWAITED_MS = 120_000  # a download waits 25 s, and whoever heard 503 has time to ask again
 HAND_OVER = 100  # renditions that one worker takes over with the mesh; the render workers get what is beyond
-LOOK_AT_ONCE = 1000  # jobs that one call of the filtered list looks at, at most
+LOOK_AT_ONCE = 500  # jobs that one call of the filtered list looks at, at most
 
 Outcome = Literal["new", "joined", "done", "repeat", "conflict", "full"]
 
