@@ -94,8 +94,8 @@ class JobStore:
         generator: str | None = None, label: str | None = None, at_once: int = 100,
     ) -> Iterator[Job]:  # fmt: skip
         """Jobs from the newest to the oldest that match, beginning behind the id `before`; read `at_once` at a time."""
-        wanted = {"status": status, "generator": generator, "label": label}
-        wanted = {name: value for name, value in wanted.items() if value is not None}
+        given = {"status": status, "generator": generator, "label": label}
+        wanted = {name: value for name, value in given.items() if value is not None}
         pages = self._found(owner, before or "", wanted, at_once) if wanted else self._all(owner, before, at_once)
         for ids in pages:
             jobs = (job for job in self.jobs(ids) if job is not None)
