@@ -32,7 +32,7 @@ _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)  # fields of ano
 DECLINED_MS = (500, 15_000)
 AWAITED_MS = 120_000  # a download waits 25 s, and whoever heard 503 has time to ask again
 HAND_OVER = 100  # renditions that one worker takes over with the mesh; the render workers get what is beyond
-LOOK_AT_ONCE = 1000  # jobs that one call of the filtered list looks at, at most
+LOOK_AT_ONCE = 500  # jobs that one call of the filtered list looks at, at most
 
 Outcome = Literal["new", "joined", "done", "repeat", "conflict", "full"]
 
@@ -120,8 +120,8 @@ class JobStore:
         generator: str | None = None, label: str | None = None, at_once: int = 100,
     ) -> Iterator[Job]:  # fmt: skip
         """Jobs from the newest to the oldest that match, beginning behind the id `before`; read `at_once` at a time."""
-        wanted = {"status": status, "generator": generator, "label": label}
-        wanted = {name: value for name, value in wanted.items() if value is not None}
+        given = {"status": status, "generator": generator, "label": label}
+        wanted = {name: value for name, value in given.items() if value is not None}
         pages = self._found(owner, before or "", wanted, at_once) if wanted else self._all(owner, before, at_once)
         for ids in pages:
             jobs = (job for job in self.jobs(ids) if job is not None)

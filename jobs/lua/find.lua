@@ -6,7 +6,8 @@
 
 if redis.call('GET', INDEXED) ~= 'all' then return 'unbuilt' end
 
-local AT_MOST = 20000  -- members read in one call, over all prefixes
+local COMPARED = 20000  -- heads of lists, in one call
+local BATCH = 50  -- members read at a time from one prefix
 
 -- The text just behind all that begin with this prefix, which ends with a slash.
 local function behind(prefix) return string.sub(prefix, 1, -2) .. '0' end
@@ -58,58 +59,76 @@ local function prefixes()
   return found
 end
 
-local function ids_of(prefix, count)
-  local most = a.before ~= '' and '(' .. prefix .. a.before or '(' .. behind(prefix)
-  local found = redis.call('ZREVRANGEBYLEX', LIST, most, '[' .. prefix, 'LIMIT', 0, count)
-  for i, member in ipairs(found) do found[i] = string.sub(member, #prefix + 1) end
-  return found
+-- A list of ids below one prefix, older than `before`, of which a batch is read at a time; nothing when it is empty.
+local function open_list(prefix, before, count)
+  local most = before ~= '' and '(' .. prefix .. before or '(' .. behind(prefix)
+  local members = redis.call('ZREVRANGEBYLEX', LIST, most, '[' .. prefix, 'LIMIT', 0, count)
+  if not members[1] then return nil end
+  return {prefix = prefix, members = members, count = count, at = 1, head = string.sub(members[1], #prefix + 1)}
 end
 
-local function newest_first(one, other) return one > other end
+local function advance(list)
+  if list.at < #list.members then
+    list.at = list.at + 1
+    list.head = string.sub(list.members[list.at], #list.prefix + 1)
+    return list
+  end
+  if #list.members < list.count then return nil end
+  return open_list(list.prefix, list.head, BATCH)
+end
 
--- The newest ids of all prefixes; of many prefixes only those are read whose newest id can be among them.
-local function candidates()
-  local sources = {}
-  for _, prefix in ipairs(prefixes()) do
-    local newest = ids_of(prefix, 1)[1]
-    if newest then sources[#sources + 1] = {id = newest, prefix = prefix} end
+local lists = {}
+for _, prefix in ipairs(prefixes()) do lists[#lists + 1] = open_list(prefix, a.before, 1) end
+
+-- The newest id of all lists, each once; nothing when all are at their end.
+local function next_id()
+  local newest
+  for i, list in ipairs(lists) do
+    if not newest or list.head > lists[newest].head then newest = i end
   end
-  table.sort(sources, function(one, other) return one.id > other.id end)
-  local count = math.min(a.most, math.max(1, math.floor(AT_MOST / math.max(1, #sources))))
-  local found = {}
-  for i = 1, math.min(count, #sources) do
-    for _, id in ipairs(ids_of(sources[i].prefix, count)) do found[#found + 1] = id end
-  end
-  table.sort(found, newest_first)
-  return found, count
+  if not newest then return nil end
+  local id = lists[newest].head
+  local list = advance(lists[newest])
+  if list then lists[newest] = list else table.remove(lists, newest) end
+  return id
 end
 
 local states = {}
-local function state_of(job)
-  local key = job.rendition
-  if states[key] == nil then
-    local status = get(work_name(key), 'status')
-    if status == 'blocked' then status = get(work_name(job.generation), 'status') end
-    states[key] = (status == 'running' or status == 'ending') and 'running' or 'queued'
+local function state_of(rendition, generation)
+  if states[rendition] == nil then
+    local status = get(work_name(rendition), 'status')
+    if status == 'blocked' then status = get(work_name(generation), 'status') end
+    states[rendition] = (status == 'running' or status == 'ending') and 'running' or 'queued'
   end
-  return states[key]
+  return states[rendition]
 end
 
+local wanted = {}
+for _, field in ipairs({'owner', 'generator', 'label'}) do
+  if a[field] then wanted[#wanted + 1] = field end
+end
+local by_work = a.status == 'queued' or a.status == 'running'
+
+-- Only what is asked for is read: thousands may have to be looked at.
 local function matches(id)
-  local job = job_fields(id, 'owner', 'status', 'generator', 'label', 'rendition', 'generation')
-  if not job.status then return false end
-  if job.status == 'queued' and (a.status == 'queued' or a.status == 'running') then job.status = state_of(job) end
-  for _, field in ipairs({'owner', 'status', 'generator', 'label'}) do
-    if a[field] and job[field] ~= a[field] then return false end
+  local values = redis.call('HMGET', P .. ':job:' .. id, 'status', 'rendition', 'generation', unpack(wanted))
+  local status = values[1]
+  if not status then return false end
+  if by_work and status == 'queued' then status = state_of(values[2], values[3]) end
+  if a.status and status ~= a.status then return false end
+  for i, field in ipairs(wanted) do
+    if values[i + 3] ~= a[field] then return false end
   end
   return true
 end
 
-local found, count = candidates()
 local ids, last = {}, ''
-for i = 1, math.min(count, #found) do
-  if found[i] ~= last and matches(found[i]) then ids[#ids + 1] = found[i] end
-  last = found[i]
-  if #ids == a.want then return {ids, last, 0} end
+local most = math.min(a.most, math.max(a.want, math.floor(COMPARED / math.max(1, #lists))))
+for _ = 1, most do
+  local id = next_id()
+  if not id then return {ids, last, 1} end
+  if id ~= last and matches(id) then ids[#ids + 1] = id end
+  last = id
+  if #ids == a.want then break end
 end
-return {ids, last, #found < count and 1 or 0}
+return {ids, last, 0}
