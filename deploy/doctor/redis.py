@@ -21,7 +21,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from cache.redis_client import make_plain_client
 from cache.redis_url import RedisAddress
 from deploy.doctor.findings import Finding, fail, ok, warn
-from deploy.doctor.permissions import WHOLE, Needs, missing
+from deploy.redis_permissions import WHOLE, Needs, missing
 from settings import Settings
 
 MB = 2**20

@@ -1,6 +1,6 @@
 """What a user of Redis must be permitted to do, and which of it this one may not.
 
-`python -m deploy.doctor.permissions` prints it as ACL rules, for `docs/operate/redis.md`.
+`python -m deploy.redis_permissions` prints it as ACL rules, for `docs/operate/redis.md`.
 """
 
 from __future__ import annotations
