@@ -74,7 +74,7 @@ JOBS = Needs(
     ("/{db}.celery.pidbox", "/{db}.celeryev/*", "/{db}.celeryev/worker.*"),
 )  # fmt: skip
 # REDIS_URL alone serves for both.
-WHOLE = Needs(JOBS.commands | CACHE.commands, JOBS.keys + CACHE.keys, JOBS.channels)
+WHOLE = Needs({**JOBS.commands, **CACHE.commands}, JOBS.keys + CACHE.keys, JOBS.channels)
 
 
 def missing(redis: Redis, needs: Needs, database: int) -> list[str]:
@@ -83,7 +83,7 @@ def missing(redis: Redis, needs: Needs, database: int) -> list[str]:
     Raises: redis.RedisError: other than a permission that is missing.
     """
     pool = redis.connection_pool
-    one = pool.get_connection()
+    one: Any = pool.get_connection()  # a client would read each answer as that of its command, which is only queued
     try:
         lacks = ["watch"] if "watch" in needs.commands and _denied(one, "watch", KEY) else []
         lacks += [name for name, words in (("unwatch", ()), ("multi", ())) if _denied(one, name, *words)]
