@@ -76,9 +76,9 @@ def read_figures(store: JobStore) -> Figures:
         waits=dict(zip(QUEUES, durations, strict=False)),
         generations=dict(zip(generators, durations[len(QUEUES) :], strict=True)),
         webhooks_pending=pending,
-        memory_bytes=memory and memory["used_memory"],
-        memory_limit_bytes=memory and memory["maxmemory"],
-        persisted=persistence and _is_persisted(persistence),
+        memory_bytes=memory["used_memory"] if memory else None,
+        memory_limit_bytes=memory["maxmemory"] if memory else None,
+        persisted=_is_persisted(persistence) if persistence else None,
     )
 
 

@@ -12,8 +12,8 @@ from deploy.doctor.devices import device_findings
 from deploy.doctor.findings import Finding, Level
 from deploy.doctor.fleet import api_finding, worker_findings
 from deploy.doctor.host import access_finding, package_finding, port_findings, python_finding
-from deploy.doctor.permissions import CACHE, JOBS, WHOLE
 from deploy.doctor.redis import connect, redis_findings, where
+from deploy.redis_permissions import CACHE, JOBS, WHOLE
 from deploy.stack import as_running
 from settings import Settings
 

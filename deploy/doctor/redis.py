@@ -21,7 +21,7 @@ from redis.exceptions import TimeoutError as RedisTimeout
 from cache.redis_client import make_plain_client
 from cache.redis_url import RedisAddress
 from deploy.doctor.findings import Finding, fail, ok, warn
-from deploy.doctor.permissions import WHOLE, Needs, missing
+from deploy.redis_permissions import WHOLE, Needs, missing
 from settings import Settings
 
 MB = 2**20
@@ -109,7 +109,7 @@ def _away(name: str, url: str, error: RedisError, *, embedded: bool) -> Finding:
         return fail(name, f"{place} answers, but its certificate is not trusted: {tls.verify_message}", mend)
     if tls is not None:
         mend = f"does it expect TLS (rediss://), and the client's certificate? Correct {address}"
-        return fail(name, f"{place} answers, but TLS fails: {tls.reason or tls}", mend)
+        return fail(name, f"{place} answers, but TLS fails: {_said(tls)}", mend)
     if _cause(error, socket.gaierror):
         return fail(name, f"the name in {place} is not known here", f"correct {address}, or this host's name service")
     if embedded:
@@ -133,7 +133,7 @@ def _cause(error: BaseException | None, kind: type[BaseException]) -> BaseExcept
     return error
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """In one line."""
     return " ".join(str(error).split())[:200]
 

@@ -1,6 +1,6 @@
 """What a user of Redis must be permitted to do, and which of it this one may not.
 
-`python -m deploy.doctor.permissions` prints it as ACL rules, for `docs/operate/redis.md`.
+`python -m deploy.redis_permissions` prints it as ACL rules, for `docs/operate/redis.md`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ JOBS = Needs(
     ("/{db}.celery.pidbox", "/{db}.celeryev/*", "/{db}.celeryev/worker.*"),
 )  # fmt: skip
 # REDIS_URL alone serves for both.
-WHOLE = Needs(JOBS.commands | CACHE.commands, JOBS.keys + CACHE.keys, JOBS.channels)
+WHOLE = Needs({**JOBS.commands, **CACHE.commands}, JOBS.keys + CACHE.keys, JOBS.channels)
 
 
 def missing(redis: Redis, needs: Needs, database: int) -> list[str]:
@@ -83,7 +83,7 @@ def missing(redis: Redis, needs: Needs, database: int) -> list[str]:
     Raises: redis.RedisError: other than a permission that is missing.
     """
     pool = redis.connection_pool
-    one = pool.get_connection()
+    one: Any = pool.get_connection()  # a client would read each answer as that of its command, which is only queued
     try:
         lacks = ["watch"] if "watch" in needs.commands and _denied(one, "watch", KEY) else []
         lacks += [name for name, words in (("unwatch", ()), ("multi", ())) if _denied(one, name, *words)]
