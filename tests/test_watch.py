@@ -299,3 +299,19 @@ def test_a_step_of_the_watch_that_fails_holds_up_no_other(
         with pytest.raises(ResponseError):
             watch.round()
     assert [work.key for work in broker.messages] == [a_request().key]
+
+
+@pytest.mark.parametrize("beats", [0, 1, 2])
+def test_a_worker_that_has_work_is_not_idle(store: JobStore, broker: Broker, beats: int) -> None:
+    idle_since(store, a_worker("w1"), 60)
+    for picture in "ab":
+        submitted(store, picture)
+    sent_long_ago(store, broker, *"ab")
+    assert store.overdue("generate").idle_workers == 1
+    work = claimed(store, "a", worker="w1")
+    for _ in range(beats):
+        Fleet(store).beat(a_worker("w1"))
+    assert store.overdue("generate").idle_workers == 0
+    store.release(work)
+    Fleet(store).beat(a_worker("w1"))
+    assert store.overdue("generate").idle_workers == 0, "it has been idle for a moment only"
