@@ -20,7 +20,8 @@ THIN_WALL = 10.0  # a hole this many times wider than the line around it is the 
 def clean(coverage: np.ndarray, *, holes: Holes = "auto") -> np.ndarray:
     """Coverage without specks and pinholes; `auto` fills the inside of line drawings and keeps real holes.
 
-    Regions are 4-connected and holes 8-connected, as the mesh builder sees them.
+    Holes are 8-connected, as the mesh builder sees them; a region is dirt only if it is small with its diagonal
+    neighbours, so that a thin slanting line is none.
     """
     coverage = coverage.copy()
     _drop_specks(coverage)
@@ -29,7 +30,7 @@ def clean(coverage: np.ndarray, *, holes: Holes = "auto") -> np.ndarray:
 
 
 def _drop_specks(coverage: np.ndarray) -> None:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((coverage >= 0.5).astype(np.uint8), connectivity=4)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((coverage >= 0.5).astype(np.uint8), connectivity=8)
     if count <= 2:
         return
     areas = stats[:, cv2.CC_STAT_AREA].copy()
