@@ -17,6 +17,7 @@ from worker.generators.solid import shells
 from worker.generators.texture import dressed
 from worker.generators.weight_free import ShapeParams, WeightFree
 from worker.masks import find_mask, working_picture
+from worker.mesh.notices import with_notices
 
 
 class InflateParams(ShapeParams):
@@ -48,6 +49,5 @@ class Inflate(WeightFree):
         solid = shells(sheet, front, -front)
         progress(0.8, "texture")
         mesh = dressed(solid, outline, picture, mask.coverage)
-        mesh.metadata |= {"mask_road": mask.road, "mask_confidence": round(mask.confidence, 3)}
         progress(1.0, "done")
-        return mesh
+        return with_notices(mesh, (*mask.notices, *outline.notices))

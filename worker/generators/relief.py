@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from worker.generators.base import GeneratorParams, Progress
+from worker.generators.grid import affordable
 from worker.generators.outline import Outline, outline_of
 from worker.generators.sheet import Sheet, rectangle, sheet_of
 from worker.generators.solid import walled
@@ -25,6 +26,7 @@ from worker.generators.tone import Range, contrasted, file_heights, on_ground, s
 from worker.generators.weight_free import WeightFree
 from worker.masks import find_mask, working_picture
 from worker.masks.picture import WorkingPicture
+from worker.mesh.notices import with_notices
 
 LITHOPHANE_CONTRAST = 20.0  # of the light that passes the thinnest and the thickest place
 
@@ -60,7 +62,8 @@ class Relief(WeightFree):
     def generate(self, image: Image.Image, params: ReliefParams, *, seed: int, progress: Progress) -> trimesh.Trimesh:
         progress(0.0, "outline")
         picture = working_picture(image)
-        coverage = find_mask(picture, seed=seed).coverage if params.cut else np.ones(picture.shape, np.float32)
+        mask = find_mask(picture, seed=seed) if params.cut else None
+        coverage = mask.coverage if mask else np.ones(picture.shape, np.float32)
         outline, sheet = self._plate(picture, coverage, params)
         progress(0.5, "mesh")
         longest = float((sheet.points.amax(dim=0) - sheet.points.amin(dim=0)).max())
@@ -75,7 +78,7 @@ class Relief(WeightFree):
         else:
             mesh = dressed(solid, outline, shown, coverage)
         progress(1.0, "done")
-        return mesh
+        return with_notices(mesh, (*(mask.notices if mask else ()), *outline.notices))
 
     def _plate(self, picture: WorkingPicture, coverage: np.ndarray, params: ReliefParams) -> tuple[Outline, Sheet]:
         """The grid and the flat plate on it: the whole frame, or the shape."""
@@ -83,10 +86,12 @@ class Relief(WeightFree):
             outline = outline_of(coverage, resolution=params.resolution, smoothing=0.7, device=self._device)
             return outline, sheet_of(outline.field)
         height, width = picture.shape
-        cell = max(height, width) / params.resolution
+        longest = max(height, width)
+        cells, told = affordable(params.resolution, longest_px=longest, fill=min(height, width) / longest)
+        cell = longest / cells
         rows, columns = max(2, round(height / cell) + 1), max(2, round(width / cell) + 1)
         field = torch.ones(rows, columns, device=self._device)
-        return Outline(field, cell, (-0.5, -0.5)), rectangle(rows, columns, self._device)
+        return Outline(field, cell, (-0.5, -0.5), told), rectangle(rows, columns, self._device)
 
 
 def _tone(image: Image.Image, shown: WorkingPicture, cell_px: float, params: ReliefParams) -> np.ndarray:

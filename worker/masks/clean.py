@@ -23,7 +23,8 @@ def clean(coverage: np.ndarray, *, holes: Holes = "auto", made: bool = False) ->
     """Coverage without specks and pinholes; `auto` fills the inside of line drawings and keeps real holes.
 
     `made` says that somebody chose what is outside, by opacity: only dust is dirt then, and `auto` fills nothing.
-    Regions are 4-connected and holes 8-connected, as the mesh builder sees them.
+    Holes are 8-connected, as the mesh builder sees them; a region is dirt only if it is small with its diagonal
+    neighbours, so that a thin slanting line is none.
     """
     coverage = coverage.copy()
     _drop_specks(coverage, DUST_PX if made else coverage.size)
@@ -40,7 +41,7 @@ def has_hole(coverage: np.ndarray) -> bool:
 
 
 def _drop_specks(coverage: np.ndarray, most_px: int) -> None:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((coverage >= 0.5).astype(np.uint8), connectivity=4)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((coverage >= 0.5).astype(np.uint8), connectivity=8)
     if count <= 2:
         return
     areas = stats[:, cv2.CC_STAT_AREA].copy()

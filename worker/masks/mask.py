@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from jobs.errors import NoSurface
+from jobs.requests import Notice
 from worker.masks.border import mask_from_border
 from worker.masks.clean import Holes, clean, has_hole
 from worker.masks.grabcut import mask_by_grabcut
@@ -20,6 +21,7 @@ Road = Literal["alpha", "border", "grabcut", "frame"]
 RoadChoice = Literal["auto", "alpha", "border", "grabcut", "frame"]
 
 VISIBLE = 8 / 255  # opacity under which nobody sees a pixel
+SURE = 0.5  # confidence under which a person is told that the mask may be wrong
 FULL_FRAME = 0.995  # share of opaque pixels from which an alpha channel needs a hole to carry a shape
 
 
@@ -30,6 +32,22 @@ class Mask:
     coverage: np.ndarray
     road: Road
     confidence: float
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What a person should know of it: whether it may be wrong, and what to try."""
+        if self.road == "alpha" or self.confidence >= SURE:
+            return ()
+        found = {
+            "border": "the shape was told from a plain ground that it hardly differs from",
+            "grabcut": "the shape was guessed from its colours",
+            "frame": "no shape was found, so the whole picture was taken",
+        }[self.road]
+        message = (
+            f"{found} (confidence {self.confidence:.2f}); if it is wrong, try mask=border, mask=grabcut or mask=frame,"
+            " or cut the thing out and send it with transparency"
+        )
+        return (Notice(code="uncertain_mask", message=message),)
 
 
 def find_mask(picture: WorkingPicture, *, road: RoadChoice = "auto", holes: Holes = "auto", seed: int = 0) -> Mask:
@@ -45,7 +63,7 @@ def find_mask(picture: WorkingPicture, *, road: RoadChoice = "auto", holes: Hole
         coverage = clean(candidate.coverage, holes=holes, made=candidate.road == "alpha")
         if coverage.max() >= 0.5:
             return Mask(coverage, candidate.road, candidate.confidence)
-    return Mask(np.ones(picture.shape, np.float32), "frame", 0.1)
+    return Mask(np.ones(picture.shape, np.float32), "frame", 1.0 if road == "frame" else 0.1)
 
 
 def _candidates(picture: WorkingPicture, road: RoadChoice, peak: float, seed: int):
