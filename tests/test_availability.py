@@ -78,6 +78,14 @@ def test_a_fleet_that_is_away_as_a_whole_keeps_all_its_generators(store: JobStor
     passes(store, 7 * 86400)
     assert fleet.forget_cards() == []
     assert [card.unavailable_because for card in fleet.cards().values()] == [None, None]
+    assert store.redis.delete(f"{store.prefix}:offered", f"{store.prefix}:announced") == 2, "as after a month"
+    assert fleet.forget_cards() == []
+    assert [card.unavailable_because for card in fleet.cards().values()] == [None, None]
+
+
+def test_what_is_noted_of_offers_has_an_age_at_which_it_goes(store: JobStore, fleet: Fleet) -> None:
+    fleet.register(a_worker("w1"), [OLD])
+    assert all(store.redis.ttl(f"{store.prefix}:{name}") > 86400 for name in ("offered", "announced"))
 
 
 def test_a_generator_that_nobody_has_announced_for_long_is_forgotten(store: JobStore, fleet: Fleet) -> None:

@@ -13,8 +13,10 @@ from redis import Redis
 
 from jobs.errors import NoSurface, OutOfMemory
 from jobs.fleet import Fleet
+from jobs.mending import mend
 from jobs.records import QUEUES, Job, Work
 from jobs.requests import RenditionOptions
+from jobs.revocation import cancel_revoked
 from jobs.states import ENDED, STATUSES, TRANSITIONS, Status
 from jobs.store import JobStore, StoreLimits
 from jobs.upkeep import mend_index
@@ -144,6 +146,27 @@ class Jobs(RuleBasedStateMachine):
         if self.held:
             _worker, work = self._drop(choice)
             self.store.release(work)
+
+    @rule(choice=st.randoms(use_true_random=False), lacks=st.booleans())
+    def give_back(self, choice, lacks: bool) -> None:
+        """Redis, a signal or a lost answer ended the work, or its worker has not got the generator."""
+        if self.held:
+            _worker, work = self._drop(choice)
+            if lacks:
+                self.store.decline(work, NoSurface("no"), wait_s=1000)
+            else:
+                self.store.interrupted(work, NoSurface("no"), max_attempts=MAX_ATTEMPTS)
+
+    @rule()
+    def mend(self) -> None:
+        assert mend(self.store, self.fleet) == [], "what nobody broke is whole"
+
+    @rule(choice=st.randoms(use_true_random=False))
+    def revoke(self, choice) -> None:
+        if self.statuses:
+            job = self.store.job(choice.choice(sorted(self.statuses)))
+            for key in (job.key, job.rendition_key):
+                cancel_revoked(self.store, key, job.task_id or "")
 
     @rule(choice=st.randoms(use_true_random=False))
     def cancel(self, choice) -> None:

@@ -39,8 +39,8 @@ class Patience:
 # A canceled job frees its worker within 5 s: a beat to hear of it (HEARTBEAT_S), the grace, and this to look again.
 LOOK_AGAIN_S = 0.5
 ANNOUNCE_S = 10.0
-RESUME_S = 10.0
-RECONNECT_S = STALL_SHOWN_S + 3.0  # a stall that was seen for so long was seen twice by the watch
+RESUME_S = 5.0
+RECONNECT_S = STALL_SHOWN_S + 1.0  # a stall that was seen for so long was seen twice by the watch
 
 
 def end_process() -> None:

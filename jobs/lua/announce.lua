@@ -28,4 +28,7 @@ for _, card in ipairs(a.cards) do
   redis.call('ZADD', P .. ':announced', NOW_S, card.name)
   if card.runs then redis.call('ZADD', P .. ':offered', NOW_S, offer(card.name, card.revision)) end
 end
+-- A fleet that is down for longer than this counts as one whose workers were here just now.
+redis.call('EXPIRE', P .. ':announced', 30 * 86400)
+redis.call('EXPIRE', P .. ':offered', 30 * 86400)
 return 'ok'
