@@ -6,6 +6,7 @@ Read by gunicorn itself when it starts in this folder; see https://docs.gunicorn
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import shutil
@@ -82,16 +83,20 @@ raw_env = [f"PROMETHEUS_MULTIPROC_DIR={_counts}"]
 
 def on_starting(server: Any) -> None:
     """Refuses what cannot work, before any process is forked; not asked again on SIGHUP."""
-    kind = server.cfg.worker_class
-    if not issubclass(kind, ThreadWorker):
+    if not issubclass(server.cfg.worker_class, ThreadWorker):
         server.log.critical(
-            "the worker class %s answers one request at a time or needs another concurrency model; "
-            "leave --worker-class out, or use gthread", kind.__name__,
-        )  # fmt: skip
+            "--worker-class must be left out or be gthread: other classes of gunicorn answer one request at a time, so "
+            "that a stream keeps everybody out, or need another concurrency model"
+        )
         raise SystemExit(2)
     follow_threads(server)
     if (server.cfg.uid, server.cfg.gid) != (os.geteuid(), os.getegid()):  # --user, --group
         os.chown(_counts, server.cfg.uid, server.cfg.gid)
+
+
+def pre_fork(_server: Any, _worker: Any) -> None:
+    """Leaves what --preload has loaded out of the children's garbage collection, which would copy it all."""
+    gc.freeze()
 
 
 def post_worker_init(worker: Any) -> None:

@@ -15,7 +15,7 @@ import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -35,6 +35,7 @@ import logs
 ROOT = Path(__file__).resolve().parent
 EMBEDDED_REDIS_PORT = 6399
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+UNIX_SOCKET = "unix"
 _HOW_TO_MAKE_ONE = "`echo whsec_$(openssl rand -base64 32)` makes one"
 
 
@@ -104,6 +105,26 @@ def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def _public_url(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError("PUBLIC_URL reads like https://meshes.example.com or https://example.com/orfeas")
+    return url.rstrip("/")
+
+
+def _proxies(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    for address in addresses:
+        if address != UNIX_SOCKET:
+            try:
+                ipaddress.ip_network(address, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"TRUSTED_PROXIES holds {address!r}, which is no address and no network; "
+                    f"{UNIX_SOCKET} means whoever comes by a Unix socket"
+                ) from None
+    return addresses
+
+
 Keys = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 
@@ -131,6 +152,12 @@ class Settings(BaseSettings):
         BeforeValidator(lambda value: _without_service_link(value, 5555)),
         Field(ge=0, le=65535, description="Port of Flower; 0 starts none"),
     ] = 5555
+    public_url: Annotated[str, AfterValidator(_public_url)] = Field(
+        "", description="Where callers reach it, like https://host/orfeas: links begin with it; empty: with their path"
+    )
+    trusted_proxies: Annotated[Keys, AfterValidator(_proxies)] = Field(
+        (), description="Comma-separated addresses and networks of proxies whose X-Forwarded-* count; unix: a socket's"
+    )
     api_processes: PositiveInt = Field(1, description="gunicorn processes")
     api_threads: PositiveInt = Field(256, description="Threads of each gunicorn process; one per long poll or stream")
 

@@ -15,6 +15,7 @@ from api.docs import pages
 from api.document import document
 from api.errors import invalid, register_error_handlers
 from api.events import events
+from api.forwarded import stand_behind_proxies
 from api.health import health
 from api.incoming_json import JsonProvider
 from api.jobs import jobs
@@ -68,6 +69,7 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(pages)
     app.add_url_rule("/openapi.json", "openapi_document", lambda: document(app, services.settings))
     register_error_handlers(app)
+    stand_behind_proxies(app, services.settings)
     return app
 
 

@@ -9,18 +9,17 @@ from typing import Any, NamedTuple
 
 from flask import Request, Response, request
 from flask_openapi import APIBlueprint, Tag
-from redis import RedisError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.auth import caller
-from api.errors import Problem, problem_from, problem_of
+from api.errors import AWAY, Problem, problem_from, problem_of, unexpected
+from api.forwarded import links_from
 from api.jobs import accept, order_body
 from api.limits import charge_pictures
 from api.ordering import decode_base64, file_name, order_from, text_fields
 from api.problems import problems
 from api.schemas import BatchBody, JobBody
 from api.services import Services, services
-from cache.errors import ArchiveError
 from jobs.errors import BadParameters, FieldError, JobError
 from jobs.intake import Order
 
@@ -99,8 +98,10 @@ def taken(house: Services, images: Sequence[Picture], order: Order) -> Iterator[
                 refusal = problem_from(error)
             except Problem as problem:
                 refusal = problem
-            except (RedisError, ArchiveError) as error:
+            except AWAY as error:
                 refusal = problem_of(error)
+            except Exception as error:  # what nobody foresaw about one picture must not take the others' jobs away
+                refusal = unexpected(error)
             away = refusal if refusal.status == 503 else None
         if away is not None and not accepted:
             raise away
@@ -108,7 +109,8 @@ def taken(house: Services, images: Sequence[Picture], order: Order) -> Iterator[
 
 
 def _taken(house: Services, image: bytes, order: Order) -> Row:
-    return JobBody.of(accept(house, image, order, owner=caller().owner)).model_dump(mode="json")
+    job = accept(house, image, order, owner=caller().owner)
+    return JobBody.of(job, links_from()).model_dump(mode="json")
 
 
 def _placed(order: Order, number: int, name: str | None) -> Order:

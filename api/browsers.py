@@ -23,22 +23,32 @@ def keep_websites_out(app: Flask, settings: Settings) -> None:
     if settings.api_keys or settings.admin_keys:
         return
 
+    public = urlsplit(settings.public_url)
+
     @app.before_request
     def judge() -> None:
-        name = _host_of(f"//{request.host}")
-        if not _is_loopback(name):
-            raise Problem(403, "strange_host", f"without API_KEYS only localhost is answered, not {name[:100]!r}")
-        if request.method not in _READS and _is_from_elsewhere(request):
+        for host in _hosts(request):
+            name = _host_of(f"//{host}")
+            if not _is_loopback(name) and name != public.hostname:
+                detail = f"without API_KEYS only localhost and the host of PUBLIC_URL are answered, not {name[:100]!r}"
+                raise Problem(403, "strange_host", detail)
+        if request.method not in _READS and _is_from_elsewhere(request, public.netloc):
             raise Problem(403, "cross_site", "without API_KEYS no other website may ask for changes")
 
 
-def _is_from_elsewhere(request: Request) -> bool:
+def _hosts(request: Request) -> set[str]:
+    """The name that a trusted proxy was asked by, and that by which this service was: a page can send both headers."""
+    asked = request.environ.get("werkzeug.proxy_fix.orig", {}).get("HTTP_HOST")
+    return {request.host, asked or request.host}
+
+
+def _is_from_elsewhere(request: Request, public: str) -> bool:
     """By what only a browser says, and cannot be made to leave out; programs say neither."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site not in _OWN_SITE
     origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc != request.host
+    return origin is not None and urlsplit(origin).netloc not in (request.host, public or request.host)
 
 
 def _host_of(url: str) -> str:

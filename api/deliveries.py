@@ -94,12 +94,20 @@ class Deliverer:
     """Threads that take turns at looking: one waits for the next webhook while the others deliver theirs."""
 
     def __init__(
-        self, store: JobStore, outbox: Outbox, post: Post, *, threads: int = THREADS, share: int = SHARE
+        self,
+        store: JobStore,
+        outbox: Outbox,
+        post: Post,
+        *,
+        threads: int = THREADS,
+        share: int = SHARE,
+        links_from: str = "",
     ) -> None:
         self._store = store
         self._outbox = outbox
         self._post = post
         self._threads = threads
+        self._links_from = links_from
         self._shares = Shares(share)
         self._looking = threading.Lock()
         self._stop = threading.Event()
@@ -151,7 +159,7 @@ class Deliverer:
         job = self._store.job(delivery.job_id)
         if job is None or job.webhook_url is None:
             return  # forgotten just now; the outbox drops it
-        body = JobBody.of(job).model_dump_json().encode()
+        body = JobBody.of(job, self._links_from).model_dump_json().encode()
         receipt = self._post(job.webhook_url, f"msg_{job.id}", body, owner=job.owner, attempt=delivery.attempt)
         status = self._outbox.settle(delivery, receipt.tried, again_s=receipt.again_s)
         said = receipt.tried.status_code or receipt.tried.error
@@ -164,7 +172,8 @@ def deliver_webhooks(house: Services) -> Deliverer | None:
     if not settings.webhook_secret:
         return None
     post = Post(Outbound.of(settings), Signer(settings.webhook_secret))
-    deliverer = Deliverer(house.store, Outbox(house.store, max_attempts=settings.webhook_attempts), post)
+    outbox = Outbox(house.store, max_attempts=settings.webhook_attempts)
+    deliverer = Deliverer(house.store, outbox, post, links_from=settings.public_url)
     deliverer.start()
     return deliverer
 

@@ -10,12 +10,13 @@ import re
 from copy import deepcopy
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 from flask_openapi import OpenAPI
 
 from api import document_examples as examples
 from api import document_parts as parts
 from api.auth import PUBLIC_BLUEPRINTS
+from api.forwarded import links_from
 from api.problems import problems
 from api.schemas import JOB_ID_MAX
 from settings import Settings
@@ -32,7 +33,7 @@ def document(app: OpenAPI, settings: Settings) -> dict[str, Any]:
     """The whole document, as JSON values; answers a new one each time."""
     found = deepcopy(app.api_doc)
     found["info"] |= parts.INFO
-    found["servers"] = [{"url": "/", "description": "This service"}]
+    found["servers"] = _servers()
     found["paths"] = {path: found["paths"].get(path, {}) for path in sorted(_paths(app))}
     keyed = bool(settings.api_keys or settings.admin_keys)
     found["security"] = [{"key": []}] if keyed else [{}, {"key": []}]
@@ -47,6 +48,13 @@ def document(app: OpenAPI, settings: Settings) -> dict[str, Any]:
             operations = found["paths"][path]
             operations[method] = _completed(operations.get(method), app, path, endpoint)
     return found
+
+
+def _servers() -> list[dict[str, str]]:
+    """Where callers reach it first; then, for who came another way, from where the document was read."""
+    here = {"url": request.script_root or "/", "description": "This service"}
+    there = {"url": links_from(), "description": "This service, as its callers reach it (PUBLIC_URL)"}
+    return [there, here] if "://" in there["url"] else [here]
 
 
 def _paths(app: Flask) -> dict[str, dict[str, str]]:

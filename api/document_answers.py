@@ -45,7 +45,7 @@ _HEALTH: dict[str, Any] = {
 }  # fmt: skip
 _GENERATOR: dict[str, Any] = {
     "name": "inflate", "title": "Inflate: the picture's shape as a rounded, textured, printable solid",
-    "revision": "1", "default": True, "needs": [], "available": True, "unavailable_because": None,
+    "revision": "2", "default": True, "needs": [], "available": True, "unavailable_because": None,
     "parameters": {
         "type": "object", "additionalProperties": False,
         "properties": {"thickness": {"type": "number", "default": 0.8, "minimum": 0.05, "maximum": 2.0}},

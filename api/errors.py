@@ -47,6 +47,10 @@ STATUSES: tuple[tuple[type[JobError], int], ...] = (
 )
 
 
+# A part of the service that does not answer.
+AWAY = (RedisError, OperationalError, SharedUnavailable, ArchiveError)
+
+
 class Problem(Exception):
     """An answer that is an error: what happened, in words, and what to do about it."""
 
@@ -118,10 +122,8 @@ def invalid(error: ValidationError, *, status: int = 422) -> Problem:
 def register_error_handlers(app: Flask) -> None:
     app.register_error_handler(Problem, lambda error: error.response())
     app.register_error_handler(JobError, lambda error: problem_from(error).response())
-    app.register_error_handler(RedisError, _away)
-    app.register_error_handler(OperationalError, _away)
-    app.register_error_handler(SharedUnavailable, _away)
-    app.register_error_handler(ArchiveError, _away)
+    for kind in AWAY:
+        app.register_error_handler(kind, _away)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)
 
@@ -158,6 +160,11 @@ def _http(error: HTTPException) -> Response:
 def _unexpected(error: Exception) -> Response:
     if type(error).__module__ == "gunicorn.http.errors":  # by name, for other servers may serve this app too
         return Problem(400, "bad_request", f"the body is not as its headers say: {error}").response()
-    log.exception("unexpected error", exc_info=error)
+    return unexpected(error).response()
+
+
+def unexpected(error: Exception) -> Problem:
+    """A fault of ours: logged with its traceback, and no word of it to the caller."""
+    log.error("unexpected error", exc_info=error)
     detail = f"something went wrong here; the operator finds it in the log under request {g.get('request_id', '-')}"
-    return Problem(500, "internal_error", detail, retryable=True).response()
+    return Problem(500, "internal_error", detail, retryable=True)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from api.auth import caller
 from api.fleet_pulse import FleetLook, FleetPulse
+from api.forwarded import links_from
 from api.jobs import known
 from api.places import Place, full, gate, keep_places
 from api.problems import problems
@@ -51,7 +52,7 @@ def stream_job(path: JobPath) -> Response:
     told = request.headers.get("Last-Event-ID", "")
     if job.ended and told == job.rev:
         return Response(status=204)  # on which a browser stops coming back
-    look = JobLook(house.store, [job.id], seen={job.id: told})
+    look = JobLook(house.store, [job.id], seen={job.id: told}, links_from=links_from())
     return streamed(_job_stream(house, look, job.id))
 
 
@@ -65,7 +66,7 @@ def stream_fleet(query: FleetQuery) -> Response:
     house.store.depths()  # a stream that could tell nothing is refused at once: poll, and see what is wrong
     for job_id in query.job:
         known(house, job_id)
-    jobs = JobLook(house.store, query.job, seen={}, name="job")
+    jobs = JobLook(house.store, query.job, seen={}, name="job", links_from=links_from())
     pulse: FleetPulse = current_app.extensions["orfeas-pulse"]
     hidden = frozenset() if caller().admin else _ADMINS_ONLY
     fleet = FleetLook(pulse, hidden=hidden, tell=lambda text: event(text, name="fleet"))

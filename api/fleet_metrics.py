@@ -135,11 +135,14 @@ def _of_workers(workers: Iterable[WorkerInfo], patience_s: float) -> Iterator[Me
 
 
 def _of_redis(figures: Figures) -> Iterator[Metric]:
-    yield _gauge("redis_memory_bytes", "Memory that the job store's Redis uses", [], {(): figures.memory_bytes})
-    limit = {(): figures.memory_limit_bytes}
-    yield _gauge("redis_memory_limit_bytes", "Its maxmemory; 0 is none", [], limit)
-    persisted = {(): int(figures.persisted)}
-    yield _gauge("redis_persistence_ok", "1 when its last writes to disk went well", [], persisted)
+    """Each only where this user of Redis may read it."""
+    for name, text, value in (
+        ("redis_memory_bytes", "Memory that the job store's Redis uses", figures.memory_bytes),
+        ("redis_memory_limit_bytes", "Its maxmemory; 0 is none", figures.memory_limit_bytes),
+        ("redis_persistence_ok", "1 when its last writes to disk went well", figures.persisted),
+    ):
+        if value is not None:
+            yield _gauge(name, text, [], {(): int(value)})
 
 
 def _of_cache(told: Mapping[str, Any]) -> Iterator[Metric]:

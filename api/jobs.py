@@ -10,6 +10,7 @@ from flask_openapi import APIBlueprint, Tag
 
 from api.auth import caller
 from api.errors import Problem, not_found, unavailable
+from api.forwarded import links_from
 from api.ordering import read_order
 from api.places import place
 from api.problems import problems
@@ -19,8 +20,6 @@ from jobs.intake import Order
 from jobs.records import Job
 
 jobs = APIBlueprint("jobs", __name__, url_prefix="/api/jobs", abp_tags=[Tag(name="jobs")], abp_responses=problems(503))
-
-_SCAN_LIMIT = 2000
 
 _ORDER_SCHEMA = OrderForm.model_json_schema()
 
@@ -58,18 +57,14 @@ def list_jobs(query: JobsQuery) -> dict[str, Any]:
     """The newest jobs first, page by page."""
     wanted = query.model_dump(include={"status", "generator", "label"}, exclude_none=True)
     me = caller()
-    newest = services().store.newest(owner=None if me.admin else me.owner, before=query.cursor)
-    page: list[Job] = []
-    last = None
-    for job in islice(newest, _SCAN_LIMIT):
-        if len(page) == query.limit:
-            break
-        last = job.id
-        if all(getattr(job, name) == value for name, value in wanted.items()):
-            page.append(job)
-    else:
-        last = last if next(newest, None) else None
-    return JobList(jobs=[JobBody.of(job) for job in page], next_cursor=last).model_dump(mode="json")
+    found = services().store.newest(
+        owner=None if me.admin else me.owner, before=query.cursor, at_once=query.limit + 1, **wanted
+    )
+    page = list(islice(found, query.limit + 1))
+    more = len(page) > query.limit
+    page = page[: query.limit]
+    body = JobList(jobs=[JobBody.of(job, links_from()) for job in page], next_cursor=page[-1].id if more else None)
+    return body.model_dump(mode="json")
 
 
 @jobs.get("/<job_id>", responses={200: JobBody, **problems(404, 422)})
@@ -124,7 +119,7 @@ def known(house: Services, job_id: str) -> Job:
 
 def job_answer(job: Job, *, accepted: bool = False) -> Response:
     """The job's body, and in headers where it is and how it was served."""
-    body = JobBody.of(job)
+    body = JobBody.of(job, links_from())
     response = make_response(body.model_dump_json(), 202 if accepted and not job.ended else 200)
     response.content_type = "application/json"
     response.headers["Cache-Control"] = "no-store"

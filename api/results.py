@@ -78,6 +78,8 @@ def deliver(house: Services, job: Job, options: RenditionOptions | PreviewOption
         found = rendered(house, job, options)
     response = _identified(Response(found.data, mimetype=MEDIA_TYPES[options.format]), found.meta)
     response.headers["Content-Disposition"] = f'attachment; filename="{job.generator}-{job.id[:12]}.{options.format}"'
+    if told := found.meta["result"].get("notices"):
+        response.headers["X-Notice"] = "; ".join(notice["message"] for notice in told)
     response.headers["X-Cache"] = served_from(found.tier) if found.tier else "MISS"
     return conditional(request, response)
 
@@ -109,5 +111,7 @@ def rendered(house: Services, job: Job, options: RenditionOptions | PreviewOptio
     found = house.cache.fetch(key)
     if isinstance(found, Found):
         return Found(found.data, found.meta, "")
-    error = house.store.last_error(key) or {"code": "result_gone", "message": "the result is kept no longer"}
+    error = house.store.last_error(key)
+    if error is None:  # it was dropped, or Redis lost it: the mesh itself may well be there
+        raise unavailable("rendering", "the rendition was not made; ask again", retry_after_s=2)
     raise Problem(410 if error["code"] == "result_gone" else 502, error["code"], error["message"])

@@ -27,7 +27,9 @@ class OrderForm(BaseModel):
     format: Format = RenditionOptions.model_fields["format"].default
     size_mm: Annotated[float, Field(ge=0.001, le=10_000)] = Field(50.0, description="Longest side in mm")
     up_axis: Literal["y", "z"] | None = Field(None, description="Null: y for glb and obj, z for stl and ply")
-    target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = Field(None, description="Most faces")
+    target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = Field(
+        None, description="Most faces; the result has more, with a notice, where fewer would show another shape"
+    )
     priority: Priority = "normal"
     label: Annotated[str, Field(max_length=200)] | None = Field(
         None, description="For you to find it again; by itself the name of the uploaded file"
@@ -87,6 +89,18 @@ class JobUrls(BaseModel):
     preview: str
     view: str
 
+    @classmethod
+    def of(cls, job_id: str, format: str, links_from: str) -> JobUrls:
+        """`links_from` stands before each path: PUBLIC_URL, a sub-path or nothing."""
+        me = f"{links_from}/api/jobs/{job_id}"
+        return cls(
+            self=me,
+            events=f"{me}/events",
+            model=f"{me}/model.{format}",
+            preview=f"{me}/preview.png",
+            view=f"{me}/view",
+        )
+
 
 class JobBody(BaseModel):
     """A job as it stands. Times in RFC 3339 UTC, durations in seconds, lengths in mm."""
@@ -121,19 +135,12 @@ class JobBody(BaseModel):
     urls: JobUrls
 
     @classmethod
-    def of(cls, job: Job) -> JobBody:
-        me = f"/api/jobs/{job.id}"
+    def of(cls, job: Job, links_from: str) -> JobBody:
         return cls(
             **{name: getattr(job, name) for name in cls.model_fields if name not in ("options", "urls", "params")},
             params=job.params | {"seed": job.seed},
             options=job.options.model_dump(mode="json") | {"priority": job.priority},
-            urls=JobUrls(
-                self=me,
-                events=f"{me}/events",
-                model=f"{me}/model.{job.options.format}",
-                preview=f"{me}/preview.png",
-                view=f"{me}/view",
-            ),
+            urls=JobUrls.of(job.id, job.options.format, links_from),
         )
 
 

@@ -27,13 +27,19 @@ Look = Callable[[], Iterator[str]]
 
 
 class JobLook:
-    """Asks for jobs and tells of those that differ from what was told before; `seen` is the last told `rev` of each."""
+    """Asks for jobs and tells of those that differ from what was told before; `seen` is the last told `rev` of each.
 
-    def __init__(self, store: JobStore, ids: Sequence[str], *, seen: dict[str, str], name: str = "") -> None:
+    `links_from` stands before the path of each link.
+    """
+
+    def __init__(
+        self, store: JobStore, ids: Sequence[str], *, seen: dict[str, str], name: str = "", links_from: str = ""
+    ) -> None:
         self._store = store
         self._open = list(ids)
         self._seen = seen
         self._name = name
+        self._links_from = links_from
 
     @property
     def done(self) -> bool:
@@ -45,7 +51,7 @@ class JobLook:
         for job_id, job in zip(asked, self._store.jobs(asked), strict=True):
             if job is not None and self._seen.get(job_id) != job.rev:
                 self._seen[job_id] = job.rev
-                yield event(JobBody.of(job).model_dump_json(), name=self._name, event_id=job.rev)
+                yield event(JobBody.of(job, self._links_from).model_dump_json(), name=self._name, event_id=job.rev)
             if job is None or job.ended:
                 self._open = [one for one in self._open if one != job_id]
 

@@ -30,6 +30,7 @@ from api.signatures import Signer
 from jobs.records import Job
 from jobs.requests import MeshResult, RenditionOptions
 from jobs.webhooks import Outbox, Try
+from settings import Settings
 
 webhooks = APIBlueprint("webhooks", __name__, abp_tags=[Tag(name="webhooks")], abp_responses=problems(503))
 
@@ -54,7 +55,7 @@ def send_test(body: WebhookTestForm) -> dict[str, Any]:
     with place(owner) as there_is_one:  # the receiver may take its time
         if not there_is_one:
             raise full()
-        tried = post(url, message_id, _invented().model_dump_json().encode(), owner=owner).tried
+        tried = post(url, message_id, _invented(settings).model_dump_json().encode(), owner=owner).tried
     return WebhookTestBody(**_told(tried), webhook_id=message_id).model_dump(mode="json")
 
 
@@ -97,10 +98,9 @@ def _told(one: Try) -> dict[str, Any]:
     return asdict(one) | {"delivered": one.delivered}
 
 
-def _invented() -> JobBody:
+def _invented(settings: Settings) -> JobBody:
     """A succeeded job that never was; its id is all zeros."""
     now, job_id = datetime.now(UTC), "0" * 32
-    me = f"/api/jobs/{job_id}"
     result = MeshResult(
         format="glb", size_bytes=1024, vertices=8, faces=12, watertight=True, volume_mm3=125_000.0,
         size_mm=(50.0, 50.0, 50.0), sha256="0" * 64,
@@ -110,7 +110,5 @@ def _invented() -> JobBody:
         generator="test", params={}, options=RenditionOptions().model_dump(mode="json"), key="0" * 64, cache="MISS",
         saved_s=0.0, attempts=1, label="webhook test", created_at=now, started_at=now, finished_at=now, timings={},
         result=result, error=None,
-        urls=JobUrls(
-            self=me, events=f"{me}/events", model=f"{me}/model.glb", preview=f"{me}/preview.png", view=f"{me}/view"
-        ),
+        urls=JobUrls.of(job_id, "glb", settings.public_url),
     )  # fmt: skip

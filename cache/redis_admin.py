@@ -128,9 +128,9 @@ def stats_shown(state: Mapping[bytes, bytes], size: int, memory: Info, server: I
         "policy": limits["policy"],
         "redis": {
             "version": server.get("valkey_version") or server.get("redis_version"),
-            "used_memory_mb": memory["used_memory"] / MB,
-            "maxmemory_mb": memory["maxmemory"] / MB,
-            "maxmemory_policy": memory["maxmemory_policy"],
+            "used_memory_mb": memory["used_memory"] / MB if memory else None,
+            "maxmemory_mb": memory["maxmemory"] / MB if memory else None,
+            "maxmemory_policy": memory.get("maxmemory_policy"),
         },
         "advice": rebuild_advice(state, time.time()) + advice(memory, number("max_bytes")),
     }

@@ -152,7 +152,7 @@ def connection_arguments(url: str, tcp: type, tls: type, unix: type) -> dict[str
     return address.connection_options() | known | ({} if address.socket else {"socket_keepalive": True})
 
 
-def timing(connect_timeout_s: float, timeout_s: float) -> dict[str, float]:
+def timing(connect_timeout_s: float, timeout_s: float) -> dict[str, Any]:
     return {"socket_connect_timeout": connect_timeout_s, "socket_timeout": timeout_s}
 
 

@@ -14,6 +14,10 @@ from cache.values import MB
 HIGH_WATER = 0.9  # share of maxmemory above which the cache makes room instead of growing
 REFUSE = 0.97  # share of maxmemory that a value on its way in may not reach
 _FRESH_S = 1.0
+_NOT_PERMITTED = (
+    "this user may not run INFO, so memory and eviction policy of this Redis are not watched: make sure that"
+    " maxmemory-policy is noeviction, or permit +info."
+)
 
 
 class Health:
@@ -43,7 +47,9 @@ class Health:
 
 
 def advice(info: Mapping[str, Any], cache_max_bytes: int) -> list[str]:
-    """What an operator should change, in words; nothing when all is well."""
+    """What an operator should change, in words; nothing when all is well. Without permission `info` is empty."""
+    if not info:
+        return [_NOT_PERMITTED]
     policy, maximum = info.get("maxmemory_policy", "noeviction"), int(info.get("maxmemory", 0))
     said = []
     if policy != "noeviction":

@@ -26,7 +26,7 @@ from client.models import (
     as_mapping,
 )
 from client.retries import RETRIED_STATUSES, RetryPolicy
-from client.submission import Image, JobOptions, batch_submission, sendable, submission
+from client.submission import Image, JobOptions, batch_submission, read_each, sendable, submission
 from client.wire import Answer, Emit, Flow, Open, Request, Send, Sleep, TransportFailure
 
 DEFAULT_URL = "http://127.0.0.1:5000"
@@ -108,9 +108,15 @@ class Core:
         return Job.from_body(answer.json())
 
     def submit_batch(self, images: Iterable[Image], options: JobOptions) -> Flow[list[Job | Refusal]]:
-        answer = yield from self.exchange(Send(batch_submission(images, options)))
-        rows = _rows(answer.json(), "jobs")
-        return [_job_or_refusal(index, row) for index, row in enumerate(rows)]
+        read = read_each(images)
+        pictures = {index: one for index, one in enumerate(read) if not isinstance(one, OSError)}
+        refused = {index: _unreadable(index, one) for index, one in enumerate(read) if isinstance(one, OSError)}
+        if refused and not pictures:
+            raise next(one for one in read if isinstance(one, OSError))
+        answer = yield from self.exchange(Send(batch_submission(list(pictures.values()), options)))
+        rows = dict(zip(pictures, _rows(answer.json(), "jobs"), strict=False))
+        answered = {index: _job_or_refusal(index, row) for index, row in rows.items()}
+        return [one for _, one in sorted((answered | refused).items())]
 
     def job(self, job: Job | str, wait_s: float | None = None, retries: RetryPolicy | None = None) -> Flow[Job]:
         held = None if wait_s is None else f"{wait_s:g}"
@@ -198,6 +204,12 @@ def _worth_repeating(refusal: ApiError) -> bool:
         # The service says itself whether trying again can help; a proxy before it, without a code, does not.
         return refusal.retryable or not refusal.code
     return refusal.status >= 500 and refusal.retryable
+
+
+def _unreadable(index: int, error: OSError) -> Refusal:
+    """A picture that could not be sent, as if the service had refused it."""
+    code = "image_unreadable"
+    return Refusal(index, {"title": "image unreadable", "detail": str(error), "code": code, "retryable": False})
 
 
 def _json_post(path: str, body: Mapping[str, Any], timeout_s: float = 30.0) -> Request:

@@ -53,6 +53,14 @@ class _Answer:
 
 
 @dataclass(frozen=True)
+class Notice(_Answer):
+    """What was left out of a mesh, guessed or done otherwise than asked."""
+
+    code: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class Result(_Answer):
     """The finished mesh in the job's own form."""
 
@@ -64,10 +72,12 @@ class Result(_Answer):
     volume_mm3: float | None = None
     size_mm: tuple[float, ...] = ()
     sha256: str = ""
+    notices: tuple[Notice, ...] = ()
 
     @classmethod
     def _convert(cls, known: dict[str, Any]) -> dict[str, Any]:
-        return known | {"size_mm": tuple(known.get("size_mm", ()))}
+        notices = tuple(Notice.from_body(notice) for notice in known.get("notices", ()))
+        return known | {"size_mm": tuple(known.get("size_mm", ())), "notices": notices}
 
 
 @dataclass(frozen=True)
@@ -160,6 +170,8 @@ class Health(_Answer):
     version: str = ""
     redis: str = ""
     queues: Mapping[str, int] = field(default_factory=dict)
+    stalled: Mapping[str, int] = field(default_factory=dict)
+    threads_gone: tuple[str, ...] = ()
     workers: tuple[Mapping[str, Any], ...] = ()
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import certifi
 import httpx
 
 from client.errors import BadSetting
@@ -140,7 +139,7 @@ def _tls(*, needed: bool) -> ssl.SSLContext:
             given = [f"{name}={os.environ[name]}" for name in _TLS_VARIABLES if os.environ.get(name)]
             raise BadSetting(f"cannot use the certificates of {' '.join(given)}: {error}") from None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(certifi.where())
+        context.load_default_certs()
     return context
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypedDict
@@ -19,6 +19,7 @@ from client.wire import Request
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Image = str | PathLike[str] | bytes | BinaryIO
+Picture = tuple[str, bytes]  # its name and its bytes
 
 
 class JobOptions(TypedDict, total=False):
@@ -62,27 +63,37 @@ def submission(image: Image, options: JobOptions) -> Request:
         OSError: the picture cannot be read.
         TypeError: an option is unknown.
     """
-    return _post("/api/jobs", "image", [image], options)
+    return _post("/api/jobs", "image", [_read(image)], options)
 
 
-def batch_submission(images: Iterable[Image], options: JobOptions) -> Request:
+def batch_submission(images: Sequence[Picture], options: JobOptions) -> Request:
     """The request that submits many pictures with the same options, one job each.
 
-    Raises:
-        OSError: a picture cannot be read.
-        TypeError: an option is unknown.
+    Raises: TypeError: an option is unknown.
     """
-    return _post("/api/jobs/batch", "images", list(images), options)
+    return _post("/api/jobs/batch", "images", images, options)
 
 
-def _post(path: str, field: str, images: list[Image], options: JobOptions) -> Request:
+def read_each(images: Iterable[Image]) -> list[Picture | OSError]:
+    """Name and bytes of each picture, or why it cannot be read."""
+    return [_read_or_error(image) for image in images]
+
+
+def _read_or_error(image: Image) -> Picture | OSError:
+    try:
+        return _read(image)
+    except OSError as error:
+        return error
+
+
+def _post(path: str, field: str, images: Sequence[Picture], options: JobOptions) -> Request:
     key = options.get("idempotency_key") or str(uuid.uuid4())
     boundary = uuid.uuid5(uuid.NAMESPACE_URL, key).hex
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Idempotency-Key": key}
     if options.get("no_cache"):
         headers["Cache-Control"] = "no-cache"
     parts = [_text_part(name, value) for name, value in _form(options)]
-    parts += [_file_part(field, *_read(image)) for image in images]
+    parts += [_file_part(field, *picture) for picture in images]
     opening = b"--" + boundary.encode() + b"\r\n"
     content = b"".join(opening + part + b"\r\n" for part in parts) + b"--" + boundary.encode() + b"--\r\n"
     return Request("POST", path, headers=headers, content=content, timeout_s=60.0)
@@ -118,7 +129,7 @@ def sendable(text: str) -> str:
     return _SURROGATE.sub("\ufffd", text)
 
 
-def _read(image: Image) -> tuple[str, bytes]:
+def _read(image: Image) -> Picture:
     if isinstance(image, bytes):
         return "image", image
     if isinstance(image, str | PathLike):

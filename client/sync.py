@@ -59,7 +59,13 @@ class Client:
         return self._driver.run(self._core.submit(image, options))
 
     def submit_batch(self, images: Iterable[Image], **options: Unpack[JobOptions]) -> list[Job | Refusal]:
-        """Submit up to 100 pictures with the same options in one call; each is judged alone, in the order given."""
+        """Submit up to 100 pictures with the same options in one call; each is judged alone, in the order given.
+
+        A picture that cannot be read is a `Refusal` too, and costs the others nothing.
+
+        Raises:
+            OSError: none of them can be read.
+        """
         return self._driver.run(self._core.submit_batch(images, options))
 
     def job(self, job: Job | str) -> Job:

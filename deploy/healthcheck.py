@@ -53,7 +53,9 @@ def worker(settings: Settings) -> str | None:
     alive = [worker for worker in here if worker.alive(settings.heartbeat_timeout_s)]
     if not alive:
         return f"the last heartbeat was {min(worker.seen_s_ago for worker in here):.0f} s ago"
-    return None if any(worker.consuming for worker in alive) else "it takes no messages from its queue"
+    # One that is told to stop takes none either, and must not be ended over the work that it finishes.
+    well = any(worker.consuming or worker.doing for worker in alive)
+    return None if well else "it takes no messages from its queue"
 
 
 CHECKS: dict[str, Callable[[Settings], str | None]] = {"api": api, "worker": worker}

@@ -93,12 +93,8 @@ class Sender:
         )
 
     def backlog(self, queue: Queue) -> int:
-        """Messages of a queue that no worker has taken yet.
-
-        It makes the queue anew where somebody has deleted it: until then messages would vanish without an error.
-        """
+        """Messages of a queue that no worker has taken yet."""
         with self._app.connection_for_write() as connection:
-            self._app.amqp.queues[queue](connection.default_channel).declare()
             try:
                 declared = connection.default_channel.queue_declare(queue=queue, passive=True)
             except connection.channel_errors:  # to kombu's Redis transport an empty queue is none

@@ -39,6 +39,8 @@ def eta_s(work: Mapping[str, str], now_ms: int, usual_s: float | None, line: Lin
     """
     if work.get("kind") != "generation":
         return None
+    if work.get("status") == "ending":
+        return None
     if work.get("status") == "running":
         elapsed_s = max(0, now_ms - int(work["started_at"])) / 1000
         left = running_left_s(elapsed_s, int(work.get("progress", "0")) / 100, usual_s)

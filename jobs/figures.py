@@ -1,4 +1,4 @@
-"""What operators measure: totals, depths, durations and the state of Redis, read in two round trips.
+"""What operators measure: totals, depths, durations and the state of Redis, read in a few round trips.
 
 Counting happens in the scripts, in the step that is counted; here it is only read.
 """
@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from redis.exceptions import NoPermissionError
+
 from jobs.records import QUEUES, Queue
+from jobs.scripts import TextRedis
 from jobs.store import JobStore
 
 # Upper bounds of all histograms in seconds; `observe` in lua/core.lua counts by the same.
@@ -27,16 +30,19 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`counters` are totals since Redis was empty, by the names under which the scripts count."""
+    """`counters` are totals since Redis was empty, by the names under which the scripts count.
+
+    What the server says of itself is None where this user may not run INFO.
+    """
 
     counters: dict[str, int]
     depths: dict[Queue, int]
     waits: dict[Queue, Durations]
     generations: dict[str, Durations]
     webhooks_pending: int
-    memory_bytes: int
-    memory_limit_bytes: int
-    persisted: bool
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    persisted: bool | None
 
     def by(self, prefix: str) -> dict[str, int]:
         """The counters below `prefix:`, by what follows it."""
@@ -54,11 +60,10 @@ def read_figures(store: JobStore) -> Figures:
     pipeline.hgetall(f"{prefix}:counters")
     pipeline.hkeys(f"{prefix}:pace")
     pipeline.smembers(f"{prefix}:owners")
-    pipeline.info("memory")
-    pipeline.info("persistence")
     for queue in QUEUES:
         pipeline.zcard(f"{prefix}:queued:{queue}")
-    counters, generators, owners, memory, persistence, *depths = pipeline.execute()
+    counters, generators, owners, *depths = pipeline.execute()
+    memory, persistence = _info(redis, "memory"), _info(redis, "persistence")
     for owner in owners:
         pipeline.zcard(f"{prefix}:webhooks:{owner}")
     for what in (*(f"wait:{queue}" for queue in QUEUES), *(f"generate:{name}" for name in generators)):
@@ -71,10 +76,19 @@ def read_figures(store: JobStore) -> Figures:
         waits=dict(zip(QUEUES, durations, strict=False)),
         generations=dict(zip(generators, durations[len(QUEUES) :], strict=True)),
         webhooks_pending=pending,
-        memory_bytes=memory["used_memory"],
-        memory_limit_bytes=memory["maxmemory"],
-        persisted=_is_persisted(persistence),
+        memory_bytes=memory["used_memory"] if memory else None,
+        memory_limit_bytes=memory["maxmemory"] if memory else None,
+        persisted=_is_persisted(persistence) if persistence else None,
     )
+
+
+def _info(redis: TextRedis, section: str) -> Mapping[str, Any] | None:
+    """What the server says of itself; None where this user may not ask."""
+    try:
+        info: Mapping[str, Any] = redis.info(section)
+    except NoPermissionError:
+        return None
+    return info
 
 
 def _durations(fields: Mapping[str, str]) -> Durations:

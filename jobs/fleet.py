@@ -91,13 +91,17 @@ class Fleet:
             "poison": json.dumps(
                 Poison(f"{max_attempts} workers were lost while working on it (MAX_ATTEMPTS)").as_dict()
             ),
-            "retention_s": store.limits.job_retention_s,
         }
 
     def register(self, worker: WorkerInfo, cards: list[GeneratorCard]) -> None:
-        """Takes the worker's place; what the process before it had claimed goes back at once."""
+        """Takes the worker's place; what the process before it had claimed goes back at once.
+
+        What it can run is announced once it takes messages.
+        """
         self._store.run("register", worker=worker.id, slot=worker.slot, fields=_fields(worker), **self._verdict)
-        self.announce(cards, fresh=True)
+        if worker.consuming:
+            self.announce(cards, fresh=True)
+        self._store.end_left_over()
 
     def announce(self, cards: list[GeneratorCard], *, fresh: bool = False) -> None:
         """Says what a worker that takes messages can run; to be repeated well within `generator_wait_s`."""
@@ -123,11 +127,20 @@ class Fleet:
 
     def leave(self, worker_id: str) -> int:
         """Forgets a worker that says good-bye; answers how many works went back."""
-        return self._store.run("forget", worker=worker_id, **self._verdict)
+        return self._forget(worker=worker_id)
 
     def forget(self, worker: WorkerInfo) -> int:
         """Forgets a worker that fell silent, unless it has shown a sign of life since it was read."""
-        return self._store.run("forget", worker=worker.id, beats=worker.beats, **self._verdict)
+        return self._forget(worker=worker.id, beats=worker.beats)
+
+    def _forget(self, **which: str) -> int:
+        taken: int = self._store.run("forget", **which, **self._verdict)
+        self._store.end_left_over()
+        return taken
+
+    def mend(self, keys: list[str]) -> list[str]:
+        """Puts works back whose place was lost; answers their keys."""
+        return self._store.run("mend", keys=keys, **self._verdict)
 
     def workers(self) -> list[WorkerInfo]:
         """Every worker that the fleet has not forgotten, in one round trip after their names."""

@@ -17,7 +17,7 @@ from cache.archive import Archive
 from cache.archive_listing import Item, Usage
 from cache.background import Loop
 from jobs.store import JobStore
-from jobs.upkeep import forget_ended, needed_files
+from jobs.upkeep import forget_ended, mend_index, needed_files
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +67,9 @@ class Janitor:
             self.clean_files()
 
     def clean_jobs(self) -> int:
-        """Answers how many entries went."""
-        forgotten = 0
-        while gone := forget_ended(self._store, kept=self._jobs_kept):
-            forgotten += gone
+        """Answers how many jobs were forgotten."""
+        forgotten = forget_ended(self._store, kept=self._jobs_kept)
+        mend_index(self._store)
         return forgotten
 
     def clean_files(self) -> int:

@@ -30,7 +30,7 @@ _TAKEN = (
     GifImagePlugin.GifImageFile, BmpImagePlugin.BmpImageFile, TiffImagePlugin.TiffImageFile,
     PpmImagePlugin.PpmImageFile, *([AvifImagePlugin.AvifImageFile] if AvifImagePlugin.SUPPORTED else []),
 )  # fmt: skip
-PICTURE_FORMATS = tuple(plugin.format for plugin in _TAKEN)
+PICTURE_FORMATS = tuple(str(plugin.format) for plugin in _TAKEN)
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # ISO/IEC 23008-12 annex B
 
 

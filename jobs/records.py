@@ -132,8 +132,8 @@ def job_from(
     """A job and the work it waits for, as one view of what `lua/read.lua` answers for it."""
     fields, work = pairs(told), pairs(told_work)
     status: Status = fields["status"]  # type: ignore[assignment]
-    if status == "queued" and work.get("status") == "running":
-        status = "running"
+    if status == "queued" and work.get("status") in ("running", "ending"):
+        status = "running"  # also while the jobs that wait with it are being ended, step by step
     started_at = fields.get("started_at") or work.get("started_at")
     request = json.loads(fields["request"])
     return Job(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from cache.keys import content_key
 
 KEY_VERSION = 1
-FORM_VERSION = 2  # of renditions and previews: raised when the same mesh is written with other bytes
+FORM_VERSION = 3  # of renditions and previews: raised when the same mesh is written with other bytes
 Format = Literal["glb", "obj", "stl", "ply"]
 FORMATS: tuple[Format, ...] = ("glb", "obj", "stl", "ply")
 MEDIA_TYPES = {
@@ -57,7 +57,7 @@ class RenditionOptions(BaseModel):
         None, description="Axis that points up; null: y for glb and obj, z for stl and ply"
     )
     target_faces: Annotated[int, Field(ge=4, le=10_000_000)] | None = Field(
-        None, description="Most faces; null: all that the mesh has"
+        None, description="Most faces, more where fewer would show another shape; null: all that the mesh has"
     )
 
     @property
@@ -82,6 +82,15 @@ class PreviewOptions(BaseModel):
         return content_key({"v": FORM_VERSION, "kind": "preview", "generation": generation_key, "options": options})
 
 
+class Notice(BaseModel):
+    """What a person should know of a mesh that was made: a stable `code`, and one sentence."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+
+
 class MeshResult(BaseModel):
     """What a rendition turned out to be: the `result` of a job's body. Lengths in mm, volume in mm³."""
 
@@ -95,3 +104,4 @@ class MeshResult(BaseModel):
     volume_mm3: float | None
     size_mm: tuple[float, float, float]
     sha256: str
+    notices: tuple[Notice, ...] = Field((), description="What was left out, guessed or done otherwise than asked")

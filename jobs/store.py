@@ -17,7 +17,7 @@ from jobs.errors import GenerationFailed, JobError
 from jobs.records import QUEUES, Job, Queue, Work, job_from, pairs, work_from
 from jobs.requests import PreviewOptions, RenditionOptions
 from jobs.scripts import Scripts, TextRedis
-from jobs.states import Served
+from jobs.states import Served, Status
 from jobs.submission import Submission, rendition_fields, seconds_text
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,9 @@ FAR_MS = 120_000
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)  # fields of another version, or broken ones
 # What a worker cannot do waits so long for another one, longer from time to time.
 DECLINED_MS = (500, 15_000)
+AWAITED_MS = 120_000  # a download waits 25 s, and whoever heard 503 has time to ask again
+HAND_OVER = 100  # renditions that one worker takes over with the mesh; the render workers get what is beyond
+LOOK_AT_ONCE = 500  # jobs that one call of the filtered list looks at, at most
 
 Outcome = Literal["new", "joined", "done", "repeat", "conflict", "full"]
 
@@ -59,6 +62,7 @@ class StoreLimits:
     queue_limit: int = 10_000
     job_retention_s: int = 7 * 86400
     idempotency_s: int = 86400
+    at_once: int = 100  # jobs that one script ends, indexes or forgets: some 5 ms of Redis' time
 
 
 @dataclass(frozen=True)
@@ -111,17 +115,48 @@ class JobStore:
         now_ms, answers = self.run("read", ids=job_ids) if job_ids else ("0", [])
         return [job_from(*answer, now_ms=int(now_ms)) if answer[0] else None for answer in answers]
 
-    def newest(self, *, owner: str | None = None, before: str | None = None) -> Iterator[Job]:
-        """Jobs from the newest to the oldest, all or one owner's, beginning behind the id `before`."""
+    def newest(
+        self, *, owner: str | None = None, before: str | None = None, status: Status | None = None,
+        generator: str | None = None, label: str | None = None, at_once: int = 100,
+    ) -> Iterator[Job]:  # fmt: skip
+        """Jobs from the newest to the oldest that match, beginning behind the id `before`; read `at_once` at a time."""
+        given = {"status": status, "generator": generator, "label": label}
+        wanted = {name: value for name, value in given.items() if value is not None}
+        pages = self._found(owner, before or "", wanted, at_once) if wanted else self._all(owner, before, at_once)
+        for ids in pages:
+            jobs = (job for job in self.jobs(ids) if job is not None)
+            # It may have begun or ended since it was found.
+            yield from (job for job in jobs if all(getattr(job, name) == value for name, value in wanted.items()))
+
+    def _all(self, owner: str | None, before: str | None, at_once: int) -> Iterator[list[str]]:
         index = f"{self.prefix}:jobs" + (f":{owner}" if owner is not None else "")
-        while True:
+        ids = [""] * at_once
+        while len(ids) == at_once:
             ids = self.redis.zrange(
-                index, f"({before}" if before else "+", "-", desc=True, bylex=True, offset=0, num=100
+                index, f"({before}" if before else "+", "-", desc=True, bylex=True, offset=0, num=at_once
             )
-            yield from (job for job in self.jobs(ids) if job is not None)
-            if len(ids) < 100:
-                return
-            before = ids[-1]
+            yield ids
+            before = ids[-1] if ids else None
+
+    def _found(self, owner: str | None, before: str, wanted: dict[str, str], at_once: int) -> Iterator[list[str]]:
+        if owner is not None:
+            wanted = wanted | {"owner": owner}
+        most, at_the_end = at_once, False
+        while not at_the_end:
+            answer = self.run("find", before=before, want=at_once, most=most, **wanted)
+            if answer == "unbuilt":  # once, after an update from a version that kept no index
+                self.index_more()
+                continue
+            ids, last, end = answer
+            yield ids
+            before, at_the_end = last, bool(end)
+            most = at_once if len(ids) == at_once else min(2 * most, LOOK_AT_ONCE)
+
+    def index_more(self, *, fresh: bool = False) -> bool:
+        """One step of building the index behind the filters of `newest`; answers whether older jobs are left."""
+        more = {"fresh": True} if fresh else {}
+        limits = self.limits
+        return bool(self.run("index", at_once=limits.at_once, retention_s=limits.job_retention_s, **more))
 
     def cancel(
         self, job_id: str, *, because: str = "canceled by the caller"
@@ -131,13 +166,19 @@ class JobStore:
         return self.run("cancel", id=job_id, error=json.dumps(error), retention_s=self.limits.job_retention_s)
 
     def order(self, generator: str, generation_key: str, options: RenditionOptions | PreviewOptions) -> bool:
-        """Asks for a rendition without a job behind it; False when it is on its way already."""
+        """Asks for a rendition without a job behind it, and keeps whatever makes it wanted for AWAITED_MS from now.
+
+        False when it is on its way already and its message need not be sent.
+        """
         fields = rendition_fields(generator, generation_key, options)
         key = options.key(generation_key)
-        return bool(self.run("order", key=key, queue="render", fields=fields, send_after_ms=SEND_AFTER_MS))
+        return bool(self.run(
+            "order", key=key, queue="render", fields=fields, send_after_ms=SEND_AFTER_MS, wait_ms=AWAITED_MS
+        ))  # fmt: skip
 
     def in_flight(self, key: str) -> bool:
-        return bool(self.redis.exists(f"{self.prefix}:work:{key}"))
+        """Whether this work waits or runs: what has its verdict is over, even while its jobs are being ended."""
+        return self.redis.hget(f"{self.prefix}:work:{key}", "status") not in (None, "ending")
 
     def last_error(self, key: str) -> dict[str, Any] | None:
         """Why the last try of an ordered rendition failed; remembered for a minute."""
@@ -167,12 +208,21 @@ class JobStore:
     def complete_generation(
         self, work: Work, served: Served, *, generate_s: float, timings: Mapping[str, float]
     ) -> list[Work] | None:
-        """The mesh is archived: answers the renditions now due, claimed by this worker; None for a stale claim."""
-        handed = self.run(
+        """The mesh is archived: answers the renditions now due, claimed by this worker; None for a stale claim.
+
+        Beyond HAND_OVER renditions, the rest goes to the render queue.
+        """
+        answer = self.run(
             "complete_generation",
             key=work.key, token=work.token, cache=served, generate_s=generate_s, timings=json.dumps(timings),
+            hand_over=HAND_OVER,
         )  # fmt: skip
-        return None if handed == "stale" else [work_from(key, pairs(fields)) for key, *fields in handed]
+        if answer == "stale":
+            return None
+        left, *handed = answer
+        if left:
+            self._end(work.key)
+        return [work_from(key, pairs(fields)) for key, *fields in handed]
 
     def complete_rendition(
         self, work: Work, result: Mapping[str, Any], served: Served, *, timings: Mapping[str, float],
@@ -182,22 +232,26 @@ class JobStore:
 
         `cost_s` is what generating the mesh took, whenever that was; None when it is not known.
         """
-        ended = self.run(
+        answer = self.run(
             "complete_rendition",
             key=work.key, token=work.token, result=json.dumps(result), cache=served, cost_s=seconds_text(cost_s),
-            timings=json.dumps({**work.timings, **timings}), retention_s=self.limits.job_retention_s,
+            timings=json.dumps({**work.timings, **timings}), **self._step,
         )  # fmt: skip
-        return None if ended == "stale" else ended
+        if answer == "stale":
+            return None
+        ended, left = answer
+        return ended + (self._end(work.key) if left else 0)
 
     def fail(
         self, work: Claim, error: JobError, *, max_attempts: int, delay_s: float = 0.0
     ) -> Literal["requeued", "failed", "stale"]:
         """Notes that a try went wrong: a retryable error puts the work back while tries are left."""
-        return self.run(
+        fate = self.run(
             "fail",
             key=work.key, token=work.token, error=json.dumps(error.as_dict()), retryable=error.retryable,
-            max_attempts=max_attempts, delay_ms=int(delay_s * 1000), retention_s=self.limits.job_retention_s,
+            max_attempts=max_attempts, delay_ms=int(delay_s * 1000), **self._step,
         )  # fmt: skip
+        return self._finished(work.key, fate)
 
     def release(self, work: Claim) -> Literal["dropped", "requeued", "stale"]:
         """Lets go of a claim without a verdict: canceled, or this worker is shutting down."""
@@ -208,10 +262,11 @@ class JobStore:
     ) -> Literal["dropped", "requeued", "failed", "stale"]:
         """Lets go of a claim whose work was not to blame for its end: the first time is no attempt, all others are, and
         the last one fails with `error`."""
-        return self.run(
+        fate = self.run(
             "release", key=work.key, token=work.token, interrupted=True, max_attempts=max_attempts,
-            error=json.dumps(error.as_dict()), retention_s=self.limits.job_retention_s,
+            error=json.dumps(error.as_dict()), **self._step,
         )  # fmt: skip
+        return self._finished(work.key, fate)
 
     def decline(
         self, work: Work, error: JobError, *, wait_s: float
@@ -219,11 +274,30 @@ class JobStore:
         """Gives work back that this worker cannot do, for another; it fails when nobody has offered to for `wait_s`."""
         least_ms, most_ms = DECLINED_MS
         revision = work.request.revision if work.request else ""
-        return self.run(
+        fate = self.run(
             "decline", key=work.key, token=work.token, offer=f"{work.generator} {revision}", wait_ms=int(wait_s * 1000),
-            least_ms=least_ms, most_ms=most_ms, error=json.dumps(error.as_dict()),
-            retention_s=self.limits.job_retention_s,
+            least_ms=least_ms, most_ms=most_ms, error=json.dumps(error.as_dict()), **self._step,
         )  # fmt: skip
+        return self._finished(work.key, fate)
+
+    @property
+    def _step(self) -> dict[str, int]:
+        return {"at_once": self.limits.at_once, "retention_s": self.limits.job_retention_s}
+
+    def _finished(self, key: str, fate: str) -> Any:
+        """`failed` instead of `failing`, once the steps that were left are taken."""
+        if fate != "failing":
+            return fate
+        self._end(key)
+        return "failed"
+
+    def _end(self, key: str) -> int:
+        """The steps of an ending after its first one; answers how many jobs they ended."""
+        ended, left = 0, True
+        while left:
+            _key, count, left = self.run("end", key=key, far_ms=FAR_MS, **self._step)
+            ended += count
+        return ended
 
     # What the watch does ------------------------------------------------------------------------------------------
 
@@ -260,6 +334,18 @@ class JobStore:
     def age(self, step_s: float, *, limit: int = 100) -> int:
         """Moves up who has waited for long: from low after one `step_s`, from normal after two; answers how many."""
         return self.run("age", queues=QUEUES, step_ms=int(step_s * 1000), limit=limit)
+
+    def end_left_over(self, *, steps: int = 100) -> int:
+        """Continues endings whose process has died between two steps, at most so many; answers how many jobs ended."""
+        ended, key = 0, None
+        for _ in range(steps):
+            answer = self.run("end", far_ms=FAR_MS, **self._step, **({"key": key} if key else {}))
+            if not answer:
+                break
+            key, count, left = answer
+            ended += count
+            key = key if left else None
+        return ended
 
     def depths(self) -> dict[Queue, int]:
         """Works that wait for a worker, per queue."""

@@ -15,17 +15,40 @@ from jobs.store import JobStore
 _AT_ONCE = 1000
 
 
-def forget_ended(store: JobStore, *, kept: int, limit: int = _AT_ONCE) -> int:
-    """Takes out of the listings what has expired, and of the ended jobs the oldest beyond `kept`; at most `limit`
-    from each listing. Answers how many went.
+def forget_ended(store: JobStore, *, kept: int) -> int:
+    """Forgets ended jobs past their retention, and of the others the oldest beyond `kept`; answers how many.
 
     Raises: redis.RedisError.
     """
-    oldest = f"{int((time.time() - store.limits.job_retention_s) * 1e6):013x}"
-    every = f"{store.prefix}:jobs"
-    indexes = [every, *(f"{every}:{owner}" for owner in store.redis.smembers(f"{store.prefix}:owners"))]
-    expired = sum(_forget_expired(store, index, f"({oldest}", limit) for index in indexes)
-    return expired + _forget_surplus(store, every, kept, limit)
+    young = f"{int((time.time() - store.limits.job_retention_s) * 1e6):013x}"
+    forgotten, after, passed = 0, None, 0
+    while after != "":
+        gone, after, passed = store.run(
+            "trim", after=after or "", passed=passed, young=young, kept=kept,
+            at_once=store.limits.at_once, retention_s=store.limits.job_retention_s,
+        )  # fmt: skip
+        forgotten += gone
+    return forgotten
+
+
+def mend_index(store: JobStore) -> None:
+    """Sees to it that the filters of the job list find every job: what processes of a version without this index, or
+    a Redis that lost keys, left out of it comes in again.
+
+    Raises: redis.RedisError.
+    """
+    after = None
+    while after != "":
+        after = store.run("recheck", after=after or "", at_once=store.limits.at_once)
+    pipeline = store.redis.pipeline(transaction=True)
+    pipeline.zcard(f"{store.prefix}:jobs")
+    pipeline.zlexcount(f"{store.prefix}:list", "[c/", "(c0")
+    pipeline.get(f"{store.prefix}:list:built")
+    jobs, indexed, built = pipeline.execute()
+    more = built != "all" or jobs != indexed
+    fresh = built == "all"
+    while more:
+        more, fresh = store.index_more(fresh=fresh), False
 
 
 def needed_files(store: JobStore) -> set[str]:
@@ -46,32 +69,10 @@ def needed_files(store: JobStore) -> set[str]:
 
 
 def _in_flight(store: JobStore) -> Iterator[str]:
-    """Keys of works that wait or run. All is read twice: a work may go back while those that run are read."""
+    """Keys of works that wait, run or end. All is read twice: a work may go back while those that run are read."""
     for _ in range(2):
         for queue in QUEUES:
             yield from store.redis.zrange(f"{store.prefix}:queued:{queue}", 0, -1)
         for worker in store.redis.zrange(f"{store.prefix}:workers", 0, -1):
             yield from store.redis.smembers(f"{store.prefix}:owns:{worker}")
-
-
-def _forget_expired(store: JobStore, index: str, before: str, limit: int) -> int:
-    ids = store.redis.zrange(index, "-", before, bylex=True, offset=0, num=limit)
-    gone = [job_id for job_id, job in zip(ids, store.jobs(ids), strict=True) if job is None]
-    if gone:
-        store.redis.zrem(index, *gone)
-    return len(gone)
-
-
-def _forget_surplus(store: JobStore, index: str, kept: int, limit: int) -> int:
-    surplus = store.redis.zcard(index) - kept
-    if surplus <= 0:
-        return 0
-    oldest = store.jobs(store.redis.zrange(index, 0, min(surplus, limit) - 1))
-    ended = [job for job in oldest if job is not None and job.ended]
-    pipeline = store.redis.pipeline(transaction=False)
-    for job in ended:
-        pipeline.delete(f"{store.prefix}:job:{job.id}")
-        pipeline.zrem(index, job.id)
-        pipeline.zrem(f"{index}:{job.owner}", job.id)
-    pipeline.execute()
-    return len(ended)
+        yield from store.redis.zrange(f"{store.prefix}:ending", 0, -1)

@@ -1,4 +1,4 @@
-"""The watch: sends what stayed unsent, takes over from lost workers, lets no priority starve.
+"""The watch: sends what stayed unsent, takes over from lost workers what they left, lets no priority starve.
 
 Every process of the service keeps it in turn, under a lock with a short life; two at once do no harm, since each
 step is one of the job store's atomic ones.
@@ -11,9 +11,13 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable
 
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
 from cache.background import Loop
 from jobs.broker import Sender
 from jobs.fleet import Fleet, Liveness
+from jobs.mending import EVERY_S, mend
 from jobs.records import QUEUES, Queue, Work
 from jobs.store import JobStore, Overdue
 
@@ -54,17 +58,25 @@ class Watch:
         return Loop("watch", self.round, every_s=every_s, waits_first=True, stop=stop, wait=pause)
 
     def round(self) -> bool:
-        """Looks once at everything; answers False, having done nothing, when another process keeps watch."""
+        """Looks once at everything; answers False, having done nothing, when another process keeps watch.
+
+        A step that fails holds up none of the others; the first error is raised at the end.
+        """
         if not self._hold_lock():
             return False
-        for worker in self._liveness.dead(self._fleet.workers()):
-            taken = self._fleet.forget(worker)
-            log.warning("worker %s on %s is gone; %d of its works go back", worker.id, worker.host, taken)
-        for name in self._fleet.forget_cards():
-            log.info("no worker has announced the generator %s for long; it is forgotten", name)
-        self._store.age(self._aging_s)
-        self._send(self._store.due())
-        self._send_what_vanished()
+        failures: list[Exception] = []
+        for step in (
+            self._bury, self._forget_cards, self._store.end_left_over, self._age, self._mend, self._send_due,
+            self._send_what_vanished,
+        ):  # fmt: skip
+            try:
+                step()
+            except (RedisConnectionError, RedisTimeoutError):
+                raise  # each of the others would wait for the same answer
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
         return True
 
     def hand_over(self) -> None:
@@ -86,6 +98,26 @@ class Watch:
             return False
         redis.expire(self._lock, LOCK_S)
         return True
+
+    def _bury(self) -> None:
+        for worker in self._liveness.dead(self._fleet.workers()):
+            taken = self._fleet.forget(worker)
+            log.warning("worker %s on %s is gone; %d of its works go back", worker.id, worker.host, taken)
+
+    def _forget_cards(self) -> None:
+        for name in self._fleet.forget_cards():
+            log.info("no worker has announced the generator %s for long; it is forgotten", name)
+
+    def _age(self) -> None:
+        self._store.age(self._aging_s)
+
+    def _send_due(self) -> None:
+        self._send(self._store.due())
+
+    def _mend(self) -> None:
+        if self._store.redis.set(f"{self._store.prefix}:mended", "1", nx=True, ex=EVERY_S):
+            for key in mend(self._store, self._fleet):
+                log.warning("work %s had lost its place and is put back", key)
 
     def _send(self, works: Iterable[Work]) -> None:
         # Noted afterwards: a message sent twice is harmless, one that nobody sends is not.

@@ -14,6 +14,8 @@ from redis import Redis
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
+from api.batch import Picture, taken
+from api.ordering import order_from
 from client import Client
 from client.models import Job, Refusal
 from tests.house import House, picture
@@ -53,6 +55,19 @@ def test_each_picture_becomes_a_job_of_its_own_with_the_fields_of_all(house: Hou
     assert house.workshop.box.runs == 3
     for job in answer.json["jobs"]:
         assert house.http.get(job["urls"]["self"]).json["status"] == "succeeded"
+
+
+def test_a_fault_of_ours_with_one_picture_takes_no_job_away_from_the_others(house: House) -> None:
+    def fails() -> bytes:
+        raise UnicodeError("nobody thought of it")
+
+    reads = [lambda: picture("red"), fails, lambda: picture("blue")]
+    with house.app.test_request_context("/api/jobs/batch", method="POST"):
+        house.app.preprocess_request()
+        rows = list(taken(house.services, [Picture(read) for read in reads], order_from({}, {})))
+    assert [row.get("status") for row in rows] == ["queued", None, "queued"]
+    problem = rows[1]["error"]
+    assert (problem["status"], problem["code"]) == (500, "internal_error") and "nobody" not in problem["detail"]
 
 
 def test_a_broken_picture_spoils_none_of_the_others(house: House) -> None:

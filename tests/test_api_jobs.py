@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from tests.house import House, picture
+from tests.servers import wait_until
 
 
 @pytest.fixture
@@ -163,6 +165,26 @@ def test_cancel_ends_a_queued_job_and_a_second_cancel_is_a_conflict(house: House
     assert house.http.get(url).json["error"]["code"] == "canceled"
     house.work()
     assert house.workshop.box.runs == 0
+
+
+@pytest.mark.parametrize("form", ["generation", "rendition"])
+def test_a_worker_that_waits_for_the_archive_stops_when_its_job_is_canceled(
+    house: House, tmp_path: Path, form: str
+) -> None:
+    if form == "rendition":
+        submit(house)
+        house.work()
+    job = submit(house, format="ply").json
+    results = tmp_path / "archive" / "results"
+    shutil.rmtree(results, ignore_errors=True)
+    results.touch()  # nothing can be stored in a folder that is a file
+    worker = threading.Thread(target=house.work)
+    worker.start()
+    wait_until(lambda: house.http.get(job["urls"]["self"]).json["stage"] == "store", what="it waits for the archive")
+    assert house.http.delete(job["urls"]["self"]).status_code == 200
+    worker.join(5.0)
+    assert not worker.is_alive(), "without a look at the job it waits for 15 s"
+    assert house.attending.held == {} and house.store.depths() == {"generate": 0, "render": 0}
 
 
 def test_an_idempotency_key_answers_the_same_job_and_refuses_another_body(house: House) -> None:

@@ -114,6 +114,42 @@ def test_a_result_that_is_gone_says_so(house: House, done: str, render_worker: N
     assert answer.status_code == 410 and answer.json["code"] == "result_gone"
 
 
+@pytest.mark.parametrize("path", ["model.stl", "model.ply?size_mm=80", "preview.png"])
+def test_a_download_that_could_not_be_made_for_now_is_not_called_gone(house: House, done: str, path: str) -> None:
+    """Redis lost the work, or a worker of the version before dropped it; the mesh is where it was."""
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(house.app.test_client().get(f"{done}/{path}")))
+    asking.start()
+    wait_until(lambda: house.inbox.messages, what="a message to the render worker")
+    key = house.inbox.messages.pop().key
+    house.store.redis.delete(f"{house.store.prefix}:work:{key}")
+    house.store.redis.xadd(f"{house.store.prefix}:changes", {"id": key})
+    asking.join()
+    assert (answers[0].status_code, answers[0].json["code"]) == (503, "rendering")
+    assert answers[0].json["retryable"] and answers[0].headers["Retry-After"]
+
+
+@pytest.mark.parametrize("claimed", [False, True], ids=["queued", "running"])
+def test_a_download_is_served_though_the_job_that_led_its_rendition_is_canceled(
+    house: House, done: str, claimed: bool
+) -> None:
+    leads = submit(house, format="ply").json
+    message = house.inbox.messages.pop()
+    work = house.store.claim(message.key, "w1") if claimed else None
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(house.app.test_client().get(f"{done}/model.ply")))
+    asking.start()
+    name = f"{house.store.prefix}:work:{message.key}"
+    wait_until(lambda: house.store.redis.hget(name, "ordered"), what="the download asks for the same rendition")
+    assert house.http.delete(leads["urls"]["self"]).json["status"] == "canceled"
+    if work is not None:
+        assert house.store.release(work) == "requeued"
+    house.inbox.messages = [message]
+    house.work()
+    asking.join()
+    assert answers[0].status_code == 200 and answers[0].data.startswith(b"ply")
+
+
 def test_two_who_ask_for_the_same_new_form_are_served_by_one_rendition(house: House, done: str) -> None:
     answers = []
     threads = [

@@ -147,6 +147,22 @@ def test_an_archive_that_stays_away_fails_the_try_in_the_end() -> None:
     assert len(tries) == 3
 
 
+def test_waiting_for_storage_ends_when_nobody_waits_for_the_result(store: JobStore) -> None:
+    job_id = submitted(store)
+    work = claimed(store)
+    times = Times({3.0: lambda: store.cancel(job_id)})
+    tried: list[float] = []
+
+    def write() -> None:
+        tried.append(times.now())
+        raise ArchiveUnavailable("503")
+
+    with Attending(store, clock=times.now).to(work) as tell:
+        keep_patiently(write, lambda: tell(90, "store"), pauses_s=(2, 60), sleep=times.pass_by)
+    assert tried == [0, 2] and times.now() < 4
+    assert not store.in_flight(work.key), "it is not made for nobody"
+
+
 class Times:
     """A clock that moves when somebody waits, and does things when their time comes."""
 

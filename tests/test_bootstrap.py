@@ -134,6 +134,21 @@ def test_environment_may_lie_elsewhere(project: SmallProject, tmp_path: Path) ->
     assert not project.venv.exists()
 
 
+def test_a_checkout_may_lie_in_a_folder_of_any_name(project: SmallProject, tmp_path: Path) -> None:
+    project.root = project.root.rename(tmp_path / 'it\'s ; #1 %20 "ä" $HOME')
+    ran = project.run("greet", cwd=tmp_path)
+    assert (ran.returncode, ran.stdout) == (0, f"hello {tmp_path} greet\n"), ran.stderr
+
+
+def test_a_checkout_whose_name_no_search_path_can_hold_is_refused_in_words(
+    project: SmallProject, tmp_path: Path
+) -> None:
+    project.root = project.root.rename(tmp_path / "a:b")
+    ran = project.run("greet", cwd=tmp_path)
+    assert ran.returncode == 1 and "a:b" in ran.stderr and "rename it" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_python_without_ensurepip_uses_another_pip(project: SmallProject, tmp_path: Path) -> None:
     (tmp_path / "shadow").mkdir()
     (tmp_path / "shadow" / "ensurepip.py").write_text("raise ImportError('as on Debian without python3-venv')")

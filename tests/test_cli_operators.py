@@ -79,12 +79,16 @@ def test_top_shows_workers_queues_and_tiers(house: House, orfeas: Orfeas) -> Non
     silent = WorkerInfo(id="w2", slot="w2", host="there", pid=1, queue="render")
     house.fleet.register(silent, [])
     house.store.redis.zadd("{orfeas}:workers", {"w2": 1})
+    deaf = WorkerInfo(id="w3", slot="w3", host="there", pid=2, queue="render", consuming=False)
+    house.fleet.register(deaf, [])
+    house.store.note_stall("generate", 3)
     submit(house)
     house.agent.beat()
     house.agent.note_archive_usage(Usage(objects=7_777, size_bytes=3 * 2**20))
     done = orfeas("top")
     assert done.returncode == 0, done.stderr
     assert "generate 1" in done.stdout and "idle" in done.stdout and "silent" in done.stdout
+    assert "takes no work" in done.stdout and "3 of them beside an idle worker" in done.stdout
     assert "shared" in done.stdout and re.search(r"^archive .*7 777 +3\.\d+ MB", done.stdout, re.MULTILINE), done.stdout
 
 

@@ -29,6 +29,7 @@ from client.errors import (
     ValidationFailed,
     WaitTimeout,
 )
+from client.models import Refusal
 from tests.client_service import ETAG, MESH, Service, cut_after, events, problem, serving
 
 RUNNING = {"status": "running", "progress": 40, "stage": "solve"}
@@ -130,6 +131,21 @@ def test_an_option_that_does_not_exist_is_refused_before_anything_is_sent(client
     with pytest.raises(TypeError, match="depth"):
         client.submit(b"x", depth=1)
     assert not service.asked
+
+
+def test_a_picture_of_a_batch_that_cannot_be_read_costs_the_others_nothing(
+    client: Any, service: Service, tmp_path: Path
+) -> None:
+    jobs = json.dumps({"jobs": [service.job("a"), {"error": {"code": "bad_image"}}]})
+    service.next_answers = [lambda: Response(jobs, 202, content_type="application/json")]
+    missing, folder = tmp_path / "missing.png", tmp_path
+    rows = client.submit_batch([missing, b"one", folder, b"two"])
+    assert [getattr(row, "index", row) for row in rows if isinstance(row, Refusal)] == [0, 2, 3]
+    assert rows[1].id == "a" and "missing.png" in rows[0].problem["detail"]
+    assert [file.read() for file in service.asked[0].files.getlist("images")] == [b"one", b"two"]
+    with pytest.raises(OSError, match=r"missing\.png"):
+        client.submit_batch([missing])
+    assert len(service.asked) == 1
 
 
 def test_a_repeated_submission_is_the_same_to_the_last_byte_and_makes_one_job(client: Any, service: Service) -> None:

@@ -10,7 +10,7 @@ import pytest
 from flask import Response, request
 
 from client import Client, RetryPolicy
-from client.errors import BadSetting, NotReachable, OrfeasError, Redirected, UnexpectedAnswer
+from client.errors import BadSetting, NotReachable, OrfeasError, Redirected
 from client.network import is_loopback, route
 from client.redirects import followed
 from client.wire import Answer, Request
@@ -235,9 +235,9 @@ def test_a_redirect_in_a_circle_or_to_nowhere_ends(elsewhere: Any, kind: Callabl
     with pytest.raises(Redirected):
         client.job("j1")
     assert len(elsewhere.asked) < 10
-    for location in ({}, {"Location": "http://[::1"}, {"Location": "mailto:x@example.com"}):
+    for location in ({}, {"Location": "mailto:x@example.com"}):
         elsewhere.next_answers = [lambda location=location: Response(status=302, headers=location)]
-        with pytest.raises(UnexpectedAnswer):
+        with pytest.raises(OrfeasError):
             client.submit(b"x")
     client.close()
 
@@ -252,6 +252,7 @@ def test_a_redirect_in_a_circle_or_to_nowhere_ends(elsewhere: Any, kind: Callabl
         ("GET", 303, "https://h", "https://h/api/jobs/1", True),
         ("POST", 307, "https://h/p", "/q/api/jobs", True),
         ("POST", 307, "https://h", "//other/api/jobs", False),
+        ("POST", 302, "http://h", "http://[::1", False),
         ("DELETE", 302, "http://h", "http://h.evil.example/api/jobs", False),
     ],
 )

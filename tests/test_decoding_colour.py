@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -168,6 +169,20 @@ def test_hybrid_log_gamma_shows_three_quarters_as_white() -> None:
 
 def of_lab(lab: tuple[int, int, int]) -> np.ndarray:
     return code(np.linalg.solve(np.array(COLORANTS["sRGB"]).T, lab2xyz(np.array(lab, float), illuminant="D50")))
+
+
+@pytest.mark.parametrize(("points", "shone"), [((12, 13), light(SHARE)), ((12, 8), SHARE)], ids=["P3", "linear P3"])
+def test_code_points_of_an_avif_hold_unless_it_has_a_profile(points: tuple[int, int], shone: np.ndarray) -> None:
+    def coded(**options: object) -> bytes:
+        whole = encoded(plain(), "AVIF", quality=100, subsampling="4:4:4", **options)
+        at = whole.index(b"colrnclx") + 8
+        return whole[:at] + struct.pack(">HH", *points) + whole[at + 4 :]
+
+    assert close(shown(encoded(plain(), "AVIF", quality=100)), COLOUR, 4)
+    assert close(shown(coded()), in_srgb(shone, "P3"), 6)
+    if points == (12, 13):
+        return
+    assert close(shown(coded(icc_profile=profile("x", "Adobe RGB", 1.0))), in_srgb(SHARE, "Adobe RGB"), 6)
 
 
 @pytest.mark.parametrize("lab", [(53, 40, 30), (80, -30, 30), (40, 10, -40), (60, 0, 0), (100, 0, 0)])

@@ -147,5 +147,16 @@ def test_a_bmp_whose_fourth_byte_means_nothing_is_opaque(fourth: list[int], mask
     assert pixels(bmp(fourth, masked=masked))[0].tolist() == [[200, 100, 50, 255]] * 3
 
 
+@pytest.mark.parametrize("top_down", [False, True])
+def test_a_bmp_of_sixteen_bits_may_have_one_for_opacity(top_down: bool) -> None:
+    rows = np.array([[0x8000, 0x7C00, 0xFC00], [0x0000, 0x83E0, 0x001F]], "<u2")
+    body = b"".join(row.tobytes() + bytes(2) for row in (rows if top_down else rows[::-1]))
+    head = struct.pack("<IiiHHIIiiII", 56, 3, -2 if top_down else 2, 1, 16, 3, len(body), 2835, 2835, 0, 0)
+    head += struct.pack("<4I", 0x7C00, 0x3E0, 0x1F, 0x8000)
+    found = pixels(struct.pack("<2sIHHI", b"BM", 70 + len(body), 0, 0, 70) + head + body)
+    assert found[..., 3].tolist() == [[255, 0, 255], [0, 255, 0]]
+    assert found[0, 2].tolist() == [255, 0, 0, 255] and found[1, 1].tolist() == [0, 255, 0, 255]
+
+
 def test_a_png_that_is_transparent_everywhere_shows_nothing() -> None:
     assert pixels(encoded(Image.new("RGBA", (4, 4), (200, 100, 50, 0))))[..., 3].max() == 0

@@ -24,6 +24,8 @@ from deploy.stack.programs import programs
 from jobs.broker import Sender, broker_settings
 from jobs.records import QUEUES, Queue, Work
 from settings import Settings
+from tests.rehearsal.files import compose, interpolated, kubernetes, unit
+from worker.drain import HEAR_S, WIND_DOWN_S
 
 DOCKER = ROOT / "deploy" / "docker"
 DOCKERFILES = sorted(DOCKER.glob("Dockerfile.*"))
@@ -134,6 +136,8 @@ def test_room_imports_only_packages_that_its_image_installs(room: str) -> None:
     provided_by = packages_distributions()
     own = {path.stem for path in ROOT.glob("*.py")} | {path.name for path in ROOT.iterdir() if path.is_dir()}
     for path in (ROOT / room).rglob("*.py"):
+        if path.name.startswith("gunicorn_"):
+            continue  # loaded by gunicorn alone, in the API's image: tests/rehearsal
         for module in imported_by(path) - own - sys.stdlib_module_names:
             # A package of one compiled file has no list of its modules.
             distributions = {canonicalize_name(name) for name in provided_by.get(module, [module])}
@@ -261,3 +265,38 @@ def test_systemd_accepts_the_unit(unit: Path, tmp_path: Path) -> None:
     copy.write_text(unit.read_text().replace("/opt/orfeas/.venv/bin/python", "/usr/bin/env"))
     checked = tool("systemd-analyze", "verify", "--man=no", str(copy))
     assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_what_a_container_gets_to_stop_in_is_more_than_its_work_gets() -> None:
+    variables = {"API_KEYS": "a", "ADMIN_KEYS": "b"}
+    workers = [
+        *(service for name, service in compose().items() if name in ("worker", "render")),
+        *(pod for name, pod in kubernetes(variables, {}).items() if name in ("orfeas-worker", "orfeas-render")),
+        unit("orfeas-worker@.service", variables, instance="0"),
+    ]
+    assert len(workers) == 5
+    for worker in workers:
+        assert Settings().stop_grace_s < float(worker.environment["STOP_GRACE_S"]) < worker.grace_s, worker.name
+    generate = kubernetes(variables, {})["orfeas-worker"].environment
+    assert float(generate["STOP_GRACE_S"]) > float(generate["JOB_TIME_LIMIT_S"]) + HEAR_S + WIND_DOWN_S
+    stack = unit("orfeas.service", {})
+    groups = {program.group or program.name for program in programs(Settings())}
+    assert stack.grace_s > (Settings().stop_grace_s + 2) * (len(groups) + 1), "as long as the stack takes at most"
+
+
+def test_pods_hear_nothing_of_services_that_are_called_like_our_settings() -> None:
+    for name, pod in kubernetes({"API_KEYS": "a"}, {"REDIS_PORT": "tcp://10.0.0.1:6379"}).items():
+        assert "REDIS_PORT" not in pod.environment, name
+
+
+def test_threads_port_and_address_of_the_api_stand_in_the_settings_alone() -> None:
+    commands = [compose()["api"].command, kubernetes({}, {})["orfeas-api"].command]
+    commands += [program.command for program in programs(Settings()) if program.name == "api"]
+    for command in commands:
+        assert not {"-w", "--workers", "--threads", "-b", "--bind", "--graceful-timeout"} & set(command), command
+
+
+def test_a_compose_file_that_insists_on_a_variable_is_read_so() -> None:
+    with pytest.raises(ValueError, match="API_KEYS: set it"):
+        interpolated("${API_KEYS:?set it}", {})
+    assert interpolated(["${A:-b}", "${A-}", "x${C}y"], {"C": "c"}) == ["b", "", "xcy"]

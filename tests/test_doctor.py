@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -49,7 +50,7 @@ def look(server: RedisServer, **values: Any) -> dict[str, Finding]:
 def test_a_redis_as_we_start_it_is_well(own_redis: MakeRedis) -> None:
     found = look(own_redis(persist=True, maxmemory="3gb"))
     assert {name: one.level for name, one in found.items()} == dict.fromkeys(
-        ("redis", "redis policy", "redis memory", "redis disk", "redis clock"), Level.OK
+        ("redis", "redis policy", "redis memory", "redis disk", "redis permissions", "redis clock"), Level.OK
     )
 
 
@@ -70,7 +71,7 @@ def test_memory_that_is_nearly_used_up_fails(own_redis: MakeRedis) -> None:
     server = own_redis()
     with server.client() as client:
         client.set("much", b"0" * 20_000_000)
-        client.config_set("maxmemory", 23_500_000)
+        client.config_set("maxmemory", 22_500_000)
     assert look(server, cache_shared_max_memory_mb=1)["redis memory"].level == Level.FAIL
 
 
@@ -87,6 +88,71 @@ def test_a_redis_that_is_away_fails_and_a_stopped_embedded_one_only_waits() -> N
     embedded = by_name(redis_findings("redis", url, settings(), embedded=True))
     assert own["redis"].level == Level.FAIL and embedded["redis"].level == Level.WARN
     assert "hidden" not in own["redis"].says + embedded["redis"].says + where(url)
+
+
+@pytest.mark.parametrize(
+    ("user", "rules", "name", "level", "says"),
+    [
+        ("u", ("~*", "&*", "+@all", "-@dangerous"), "redis", Level.WARN, "may not run INFO"),
+        ("u", ("~*", "&*", "+@all", "-@dangerous"), "redis permissions", Level.OK, "all"),
+        ("u", ("~*", "&*", "+@all", "-xadd", "-memory|usage"), "redis permissions", Level.FAIL, "+xadd +memory|usage"),
+        ("u", ("~{orfeas}:*", "~{orfeas:cache:*", "&*", "+@all"), "redis permissions", Level.FAIL, "~generate*"),
+        ("u", ("~*", "&/0.celery.pidbox", "+@all"), "redis permissions", Level.FAIL, "&/0.celeryev/*"),
+        ("u", ("~*", "+ping"), "redis", Level.FAIL, "time"),
+        ("u", (), "redis", Level.FAIL, "ping"),
+        ("stranger", ("~*", "+@all"), "redis", Level.FAIL, "refuses user or password"),
+    ],
+)
+def test_what_a_user_of_redis_may_not_is_named_and_nobody_is_told_to_start_it(
+    own_redis: MakeRedis, user: str, rules: tuple[str, ...], name: str, level: Level, says: str
+) -> None:
+    server = own_redis()
+    with server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "u", "on", ">hidden", *rules)
+        url = f"redis://{user}:hidden@127.0.0.1:{server.port}/0"
+        every = list(redis_findings("redis", url, settings(), embedded=False))
+        assert not admin.keys("*"), "nothing is left behind"
+    found = [one for one in every if one.name == name and one.level == level]
+    assert any(says in one.says for one in found), every
+    assert not any("start it" in one.mend or "hidden" in one.says + one.mend for one in every)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"-ERR max number of clients reached\r\n",
+        b"-LOADING Redis is loading the dataset in memory\r\n",
+        b"-DENIED Redis is running in protected mode\r\n",
+        b"-NOAUTH HELLO\r\n",
+        b"",
+        b"*\xff\r\n",
+    ],
+)
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_a_server_that_answers_strangely_is_not_to_be_started(answer: bytes, scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as strange:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    one, _ = strange.accept()
+                    one.recv(10)
+                    one.sendall(answer)
+                    one.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"{scheme}://127.0.0.1:{strange.getsockname()[1]}/0"
+        found = by_name(redis_findings("redis", url, settings(), embedded=False))
+        strange.shutdown(socket.SHUT_RDWR)
+    assert found["redis"].level == Level.FAIL and "start it" not in found["redis"].mend
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://no-such-host.invalid/0", "unix:///nowhere/redis.sock", "rediss://127.0.0.1:1/0"]
+)
+def test_a_redis_that_cannot_be_reached_is_a_finding(url: str) -> None:
+    assert by_name(redis_findings("redis", url, settings(), embedded=False))["redis"].level == Level.FAIL
 
 
 @pytest.mark.parametrize(("ahead_s", "level"), [(0.3, Level.OK), (-10.0, Level.WARN), (3600.0, Level.FAIL)])

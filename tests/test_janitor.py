@@ -6,7 +6,9 @@ import os
 import statistics
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -116,6 +118,34 @@ def test_the_mesh_that_a_rendition_waits_for_is_needed(store: JobStore) -> None:
     assert a_request("a").key in needed_files(store), "it runs"
     store.complete_rendition(finish_rendition, {}, "HIT-ARCHIVE", timings={})
     assert needed_files(store) == set()
+
+
+class RequeuesMeanwhile:
+    """A client during whose look at the workers a work that ran goes back into the queue."""
+
+    def __init__(self, redis: Redis, requeue: Callable[[], object]) -> None:
+        self._redis = redis
+        self._requeue: Callable[[], object] | None = requeue
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._redis, name)
+
+    def zrange(self, name: str, *args: Any, **more: Any) -> Any:
+        if name.endswith(":workers") and self._requeue is not None:
+            self._requeue()
+            self._requeue = None
+        return self._redis.zrange(name, *args, **more)
+
+
+@pytest.mark.parametrize("found", ["nothing", "mesh"])
+def test_what_goes_back_into_the_queue_while_the_janitor_looks_stays_needed(store: JobStore, found: str) -> None:
+    submitted(store, "a", found=found)
+    request = a_request("a")
+    key = request.key if found == "nothing" else a_submission("a").options.key(request.key)
+    store.redis.zadd(f"{store.prefix}:workers", {"w1": 1})
+    work = store.claim(key, "w1")
+    looks = JobStore(RequeuesMeanwhile(store.redis, lambda: store.release(work)))
+    assert {request.key} | ({request.image_sha256} if found == "nothing" else set()) == needed_files(looks)
 
 
 def test_a_retention_of_nothing_keeps_for_ever(tmp_path: Path, store: JobStore) -> None:

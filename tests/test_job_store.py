@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from redis import Redis
 
 from jobs.errors import BadImage, OutOfMemory
 from jobs.estimates import pace_name
+from jobs.records import Work
 from jobs.requests import RenditionOptions
 from jobs.store import JobStore, StoreLimits
 from jobs.upkeep import forget_ended
@@ -224,7 +227,7 @@ def test_nothing_is_left_in_redis_but_the_job_when_all_has_ended(store: JobStore
     left = {name.removeprefix("{orfeas}:") for name in text_redis.scan_iter()}
     paces = {"pace", "pace:generate", f"pace:{pace_name(a_request())}"}
     figures = {"counters", "seconds:wait:generate", "seconds:generate:inflate"}
-    assert left == {f"job:{job_id}", "jobs", "jobs:local", "owners", "changes", "token", *paces, *figures}
+    assert left == {f"job:{job_id}", "jobs", "jobs:local", "list", "owners", "changes", "token", *paces, *figures}
     assert text_redis.ttl(f"{{orfeas}}:job:{job_id}") > 0
 
 
@@ -237,7 +240,8 @@ def test_jobs_past_their_retention_leave_the_listings(text_redis: Redis) -> None
     old = "000000000001" + "0" * 20
     text_redis.zadd("{orfeas}:jobs", {old: 0})
     text_redis.zadd("{orfeas}:jobs:local", {old: 0})
-    assert forget_ended(store, kept=1000) == 2, "in both listings"
+    assert forget_ended(store, kept=1000) == 1
+    assert text_redis.zscore("{orfeas}:jobs", old) is None
     assert text_redis.zscore("{orfeas}:jobs:local", old) is None
 
 
@@ -250,3 +254,141 @@ def test_a_step_of_a_generation_that_thousands_wait_for_does_not_flood_the_strea
     assert store.redis.xlen("{orfeas}:changes") - before == 20
     finish(store, work)
     assert {job.status for job in store.jobs(ids)} == {"succeeded"}
+
+
+def test_a_stale_claim_cannot_complete_a_rendition(store: JobStore) -> None:
+    """Its worker was stopped and continued; meanwhile the rendition was taken back and claimed by another."""
+    job_id = submitted(store)
+    (old,) = store.complete_generation(claimed(store), "MISS", generate_s=1, timings={})
+    store.fail(old, OutOfMemory("full"), max_attempts=3)
+    assert store.complete_rendition(old, {"format": "old"}, "MISS", timings={}) is None
+    assert store.job(job_id).status == "queued"
+    new = store.claim(old.key, "w2")
+    assert store.complete_rendition(old, {"format": "old"}, "MISS", timings={}) is None
+    assert store.complete_rendition(new, {"format": "glb"}, "MISS", timings={}) == 1
+    assert store.job(job_id).result == {"format": "glb"}
+
+
+@pytest.mark.parametrize("found", ["nothing", "mesh"])
+def test_what_is_due_is_given_to_one_sender_only(store: JobStore, found: str) -> None:
+    """Two processes keep watch, or the watch and the submitter look at once."""
+    submitted(store, "a", found=found)
+    submitted(store, "b", found=found)
+    store.redis.zadd("{orfeas}:due", dict.fromkeys(store.redis.zrange("{orfeas}:due", 0, -1), 0))
+    assert len(store.due()) == 2
+    assert store.due() == []
+
+
+@pytest.mark.parametrize(("before", "after"), [("low", "normal"), ("low", "high"), ("normal", "high")])
+def test_the_message_of_a_work_that_is_raised_is_sent_again(store: JobStore, before: str, after: str) -> None:
+    submitted(store, priority=before)
+    (work,) = store.due(only=a_request().key)
+    store.sent(work)
+    assert store.redis.zrange("{orfeas}:sent:generate", 0, -1) == [work.key]
+    submitted(store, priority=after)
+    assert store.redis.zrange("{orfeas}:sent:generate", 0, -1) == [], "the old message is not what is waited for"
+    (again,) = store.due(only=work.key)
+    assert again.priority < work.priority
+
+
+@pytest.mark.parametrize("seconds", [60, 86400])
+def test_idempotency_keys_expire(text_redis: Redis, seconds: int) -> None:
+    store = JobStore(text_redis, StoreLimits(idempotency_s=seconds))
+    submitted(store, idempotency=("name", "body"))
+    assert 0 < text_redis.ttl("{orfeas}:idem:name") <= seconds
+
+
+# Downloads that wait --------------------------------------------------------------------------------------------------
+
+GLB = RenditionOptions()
+
+
+def order(store: JobStore) -> bool:
+    return store.order("inflate", a_request().key, GLB)
+
+
+def rendition_of(store: JobStore, worker: str = "w2") -> Work | None:
+    return store.claim(GLB.key(a_request().key), worker)
+
+
+def test_a_download_keeps_the_rendition_of_a_job_that_is_canceled(store: JobStore) -> None:
+    job_id = submitted(store, found="mesh")
+    order(store)
+    store.cancel(job_id)
+    work = rendition_of(store)
+    assert work is not None, "the download waits for it"
+    assert store.progress(work, "render", 95) == "ok"
+    assert store.complete_rendition(work, {"format": "glb"}, "HIT-L2", timings={}) == 0
+
+
+def test_a_download_keeps_a_running_rendition_whose_job_is_canceled(store: JobStore) -> None:
+    job_id = submitted(store, found="mesh")
+    work = rendition_of(store)
+    order(store)
+    store.cancel(job_id)
+    assert store.progress(work, "render", 95) == "ok"
+    assert store.release(work) == "requeued", "its worker stops: somebody else has to make it"
+
+
+def test_a_download_that_comes_just_after_the_cancel_takes_the_rendition_up_again(store: JobStore) -> None:
+    job_id = submitted(store, found="mesh")
+    work = rendition_of(store)
+    store.cancel(job_id)
+    order(store)
+    assert store.progress(work, "render", 95) == "ok"
+
+
+def test_a_download_does_not_need_the_generation_that_its_job_asked_for_anew(store: JobStore) -> None:
+    job_id = submitted(store, anew=True)
+    work = claimed(store)
+    order(store)
+    store.cancel(job_id)
+    assert store.progress(work, "solve", 50) == "canceled"
+    assert store.release(work) == "dropped"
+    assert rendition_of(store) is not None, "the mesh exists: the rendition goes on without"
+
+
+def test_a_generation_that_others_wait_for_goes_on_without_the_rendition_of_a_download(store: JobStore) -> None:
+    canceled = submitted(store, anew=True)
+    other = submitted(store, format="stl", anew=True)
+    work = claimed(store)
+    order(store)
+    store.cancel(canceled)
+    assert store.progress(work, "solve", 50) == "ok"
+    assert rendition_of(store) is not None
+    finish(store, work)
+    assert store.job(other).status == "succeeded"
+
+
+@pytest.mark.parametrize("asked_by", ["download", "job and download"])
+def test_a_download_that_went_away_keeps_work_only_for_a_while(store: JobStore, asked_by: str) -> None:
+    job_id = submitted(store, found="mesh") if asked_by == "job and download" else None
+    order(store)
+    if job_id:
+        store.cancel(job_id)
+    key = GLB.key(a_request().key)
+    until_ms = int(store.redis.hget(f"{{orfeas}}:work:{key}", "awaited_until"))
+    assert 25_000 < until_ms - time.time() * 1000 <= 300_000, "longer than an answer is waited for, not for ever"
+    store.redis.hset(f"{{orfeas}}:work:{key}", "awaited_until", 1)
+    assert rendition_of(store) is None
+    assert not store.in_flight(key) and store.depths()["render"] == 0
+
+
+def test_every_request_of_a_download_keeps_the_work_for_longer(store: JobStore) -> None:
+    order(store)
+    key = GLB.key(a_request().key)
+    store.redis.hset(f"{{orfeas}}:work:{key}", "awaited_until", 1)
+    assert order(store) is False, "its message is out already"
+    assert rendition_of(store) is not None
+
+
+def test_a_download_moves_the_rendition_that_it_waits_for_to_the_front(store: JobStore) -> None:
+    submitted(store, found="mesh", priority="low")
+    assert order(store) is True, "its message is to be sent again"
+    assert [work.priority for work in store.due(only=GLB.key(a_request().key))] == [0]
+
+
+def test_a_rendition_that_a_version_before_ordered_is_still_made(store: JobStore) -> None:
+    order(store)
+    store.redis.hdel(f"{{orfeas}}:work:{GLB.key(a_request().key)}", "awaited_until")
+    assert rendition_of(store) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,15 +13,20 @@ from redis import Redis
 
 from jobs.errors import NoSurface, OutOfMemory
 from jobs.fleet import Fleet
-from jobs.records import QUEUES, Work
-from jobs.states import ENDED, TRANSITIONS, Status
+from jobs.records import QUEUES, Job, Work
+from jobs.requests import RenditionOptions
+from jobs.states import ENDED, STATUSES, TRANSITIONS, Status
 from jobs.store import JobStore, StoreLimits
-from tests.job_fleet import a_submission, a_worker
+from jobs.upkeep import mend_index
+from tests.job_fleet import a_request, a_submission, a_worker
+from tests.test_endings import Died, Steps
 
 WORKERS = ("w1", "w2", "w3")
 PICTURES = st.sampled_from("abc")
 FORMATS = st.sampled_from(["glb", "stl"])
 OWNERS = st.sampled_from(["ada", "bob"])
+LABELS = st.sampled_from([None, "cup", "a/b"])
+DEATHS = st.sampled_from([0, None, 1])  # steps of an ending after the first, then the process dies
 MAX_ATTEMPTS = 3
 
 
@@ -32,7 +38,7 @@ class Jobs(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.redis.flushall()
-        self.store = JobStore(self.redis, StoreLimits(queue_limit=8))
+        self.store = JobStore(self.redis, StoreLimits(queue_limit=8, at_once=1))
         self.fleet = Fleet(self.store, max_attempts=MAX_ATTEMPTS)
         self.statuses: dict[str, Status] = {}
         self.endings: dict[str, int] = {}
@@ -44,13 +50,19 @@ class Jobs(RuleBasedStateMachine):
             self.fleet.register(a_worker(worker), [])
 
     @rule(picture=PICTURES, format=FORMATS, owner=OWNERS, priority=st.sampled_from(["high", "normal", "low"]),
-          anew=st.booleans())  # fmt: skip
-    def submit(self, picture: str, format: str, owner: str, priority: str, anew: bool) -> None:
+          anew=st.booleans(), label=LABELS, times=st.sampled_from([3, 1]))  # fmt: skip
+    def submit(
+        self, picture: str, format: str, owner: str, priority: str, anew: bool, label: str | None, times: int
+    ) -> None:
+        for _ in range(times):
+            self._submit(picture, format, owner, priority, anew, label)
+
+    def _submit(self, picture: str, format: str, owner: str, priority: str, anew: bool, label: str | None) -> None:
         submission = a_submission(picture, format=format, owner=owner, priority=priority, anew=anew)
         found = "nothing" if anew else self._found(submission.generation.key, submission.options)
         submission = a_submission(
             picture, format=format, owner=owner, priority=priority, anew=anew, found=found, result={"format": format},
-            cache=None if found == "nothing" else "HIT-ARCHIVE",
+            cache=None if found == "nothing" else "HIT-ARCHIVE", label=label,
         )  # fmt: skip
         outcome, job_id, _to_send = self.store.submit(submission)
         if outcome == "full":
@@ -73,10 +85,21 @@ class Jobs(RuleBasedStateMachine):
             _worker, work = choice.choice(self.held)
             assert self.store.progress(work, "solve", 50) in ("ok", "canceled", "stale")
 
-    @rule(choice=st.randoms(use_true_random=False), answer_lost=st.booleans())
-    def complete(self, choice, answer_lost: bool) -> None:
+    @rule(picture=PICTURES, format=FORMATS)
+    def download(self, picture: str, format: str) -> None:
+        """Somebody waits for another form of a mesh that exists, and may go away before it is there."""
+        generation, options = a_request(picture).key, RenditionOptions(format=format)
+        if generation in self.archive and options.key(generation) not in self.archive:
+            self.store.order("inflate", generation, options)
+
+    @rule(choice=st.randoms(use_true_random=False), answer_lost=st.booleans(), dies_after=DEATHS)
+    def complete(self, choice, answer_lost: bool, dies_after: int | None) -> None:
         if not self.held:
             return
+        with dying(self.store, dies_after):
+            self._complete(choice, answer_lost)
+
+    def _complete(self, choice, answer_lost: bool) -> None:
         worker, work = self._drop(choice)
         self.archive.add(work.key)  # the archive comes first, also from a stale worker
         if work.kind == "generation":
@@ -86,11 +109,35 @@ class Jobs(RuleBasedStateMachine):
         else:
             self.store.complete_rendition(work, {"format": "glb"}, "MISS", timings={})
 
-    @rule(choice=st.randoms(use_true_random=False), error=st.sampled_from([NoSurface("no"), OutOfMemory("no")]))
-    def fail(self, choice, error) -> None:
+    @rule(worker=st.sampled_from(WORKERS), choice=st.randoms(use_true_random=False), fails=st.booleans(),
+          dies_after=DEATHS)  # fmt: skip
+    def run_to_the_end(self, worker: str, choice, fails: bool, dies_after: int | None) -> None:
+        """What a worker does in one go, but for its death in the middle of telling how it ended."""
+        waiting = self._waiting()
+        work = self.store.claim(choice.choice(waiting), worker) if waiting else None
+        if work is None:
+            return
+        with dying(self.store, dies_after):
+            if fails:
+                self.store.fail(work, NoSurface("no"), max_attempts=MAX_ATTEMPTS)
+                return
+            self.archive.add(work.key)
+            parts = [work]
+            if work.kind == "generation":
+                parts = self.store.complete_generation(work, "MISS", generate_s=1, timings={}) or []
+            self.held += [(worker, part) for part in parts]
+            for part in parts:
+                self.held.remove((worker, part))
+                self.archive.add(part.key)
+                self.store.complete_rendition(part, {"format": "glb"}, "MISS", timings={})
+
+    @rule(choice=st.randoms(use_true_random=False), error=st.sampled_from([NoSurface("no"), OutOfMemory("no")]),
+          dies_after=DEATHS)  # fmt: skip
+    def fail(self, choice, error, dies_after: int | None) -> None:
         if self.held:
             _worker, work = self._drop(choice)
-            self.store.fail(work, error, max_attempts=MAX_ATTEMPTS)
+            with dying(self.store, dies_after):
+                self.store.fail(work, error, max_attempts=MAX_ATTEMPTS)
 
     @rule(choice=st.randoms(use_true_random=False))
     def release(self, choice) -> None:
@@ -123,9 +170,28 @@ class Jobs(RuleBasedStateMachine):
 
     @rule()
     def watch(self) -> None:
+        for key in self.redis.zrange("{orfeas}:ending", 0, -1):  # seconds have passed since the last step
+            self.redis.zadd("{orfeas}:ending", {key: 0})
+        self.store.end_left_over(steps=2)
         self.store.age(0.001)
         for work in self.store.due():
             self.store.sent(work)
+
+    @rule(status=st.sampled_from([None, *STATUSES]), owner=st.sampled_from([None, "ada", "bob"]), label=LABELS,
+          generator=st.sampled_from([None, "inflate", "other"]), at_once=st.integers(1, 5),
+          index_is_lost=st.booleans())  # fmt: skip
+    def list_jobs(self, status, owner, label, generator, at_once: int, index_is_lost: bool) -> None:
+        """What the index answers is what looking at every job answers."""
+        if index_is_lost:
+            self.redis.delete("{orfeas}:list")
+            mend_index(self.store)
+        wanted = {"status": status, "owner": owner, "label": label, "generator": generator}
+
+        def matches(job: Job) -> bool:
+            return all(value is None or getattr(job, name) == value for name, value in wanted.items())
+
+        expected = [job.id for job in self.store.newest() if matches(job)]
+        assert [job.id for job in self.store.newest(**wanted, at_once=at_once)] == expected
 
     @rule()
     def send(self) -> None:
@@ -156,7 +222,7 @@ class Jobs(RuleBasedStateMachine):
             if job is not None and not job.ended:
                 assert self.redis.sismember(f"{{orfeas}}:work:{job.rendition_key}:jobs", job.id)
                 state = self.redis.hget(f"{{orfeas}}:work:{job.rendition_key}", "status")
-                assert state in ("queued", "running", "blocked")
+                assert state in ("queued", "running", "blocked", "ending")
                 if state == "blocked":
                     assert self.redis.sismember(f"{{orfeas}}:work:{job.key}:parts", job.rendition_key)
 
@@ -173,6 +239,15 @@ class Jobs(RuleBasedStateMachine):
             status = self.redis.hget(f"{{orfeas}}:work:{key}", "status")
             assert (key in queued) == (status == "queued")
             assert (key in owned) == (status == "running")
+            assert (self.redis.zscore("{orfeas}:ending", key) is not None) == (status == "ending")
+
+    @invariant()
+    def the_index_holds_every_job_once(self) -> None:
+        members = self.redis.zrange("{orfeas}:list", 0, -1)
+        jobs = [job for job in self.store.jobs(list(self.statuses)) if job is not None]
+        assert sorted(one[-32:] for one in members if one.startswith("c/")) == sorted(job.id for job in jobs)
+        assert sorted(one[-32:] for one in members if one.startswith("l/")) == sorted(j.id for j in jobs if j.label)
+        assert sorted(one[-32:] for one in members if one.startswith("g/")) == sorted(j.id for j in jobs if not j.ended)
 
     def teardown(self) -> None:
         """All workers come to their senses and the queues run empty: every job ends and nothing is left."""
@@ -180,6 +255,7 @@ class Jobs(RuleBasedStateMachine):
             return
         self.held = []
         for _ in range(200):
+            self.watch()
             for worker in WORKERS:
                 self.beat(worker)
             waiting = self._waiting()
@@ -196,7 +272,7 @@ class Jobs(RuleBasedStateMachine):
                     self.store.complete_rendition(part, {"format": "glb"}, "MISS", timings={})
         assert all(job.ended for job in self.store.jobs(list(self.statuses)))
         left = {name.removeprefix("{orfeas}:").split(":")[0] for name in self.redis.scan_iter("{orfeas}:*")}
-        assert not left & {"work", "queued", "sent", "due", "owns"}
+        assert not left & {"work", "queued", "sent", "due", "owns", "ending"}
 
     def _drop(self, choice) -> tuple[str, Work]:
         return self.held.pop(choice.randrange(len(self.held)))
@@ -212,6 +288,20 @@ class Jobs(RuleBasedStateMachine):
     def _works(self) -> list[str]:
         names = (name.removeprefix("{orfeas}:work:") for name in self.redis.scan_iter("{orfeas}:work:*"))
         return [name for name in names if ":" not in name]
+
+
+@contextmanager
+def dying(store: JobStore, after: int | None) -> Iterator[None]:
+    """The process that speaks to the store dies after so many steps of an ending, or lives on."""
+    run = store.run
+    if after is not None:
+        Steps(store, after)
+    try:
+        yield
+    except Died:
+        pass
+    finally:
+        store.run = run
 
 
 def reachable(start: Status, goal: Status) -> bool:

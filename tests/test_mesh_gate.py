@@ -61,6 +61,20 @@ def test_an_open_surface_passes_and_is_called_open() -> None:
     assert report(accept(sheet)).watertight is False
 
 
+@pytest.mark.parametrize("shape", ["cap", "box without a side", "bent sheet"])
+def test_an_open_surface_of_negative_volume_is_left_as_it_is(shape: str) -> None:
+    mesh = {
+        "cap": lambda: trimesh.creation.icosphere(subdivisions=2),
+        "box without a side": lambda: trimesh.creation.box((2, 1, 1)),
+        "bent sheet": lambda: trimesh.creation.cylinder(radius=1, height=3),
+    }[shape]()
+    mesh = trimesh.Trimesh(mesh.vertices, mesh.faces[2:, ::-1], process=False)
+    kept = accept(mesh)
+    told = report(kept)
+    assert not told.watertight and told.volume < 0
+    assert np.array_equal(kept.faces, mesh.faces), "which side of an open surface is its front, nobody knows"
+
+
 def test_degenerate_faces_and_unused_vertices_go() -> None:
     mesh = trimesh.Trimesh([(0, 0, 0), (1, 0, 0), (0, 1, 0), (9, 9, 9)], [(0, 1, 2), (0, 0, 1)], process=False)
     kept = accept(mesh)
@@ -73,12 +87,14 @@ def test_degenerate_faces_and_unused_vertices_go() -> None:
         ([(0, 0, 0), (1, 0, 0), (0, np.nan, 0)], [(0, 1, 2)], GenerationFailed, "not finite"),
         ([(0, 0, 0), (1, 0, 0), (0, np.inf, 0)], [(0, 1, 2)], GenerationFailed, "not finite"),
         ([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [(0, 1, 7)], GenerationFailed, "name vertices"),
+        ([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [(0, 1, -1)], GenerationFailed, "name vertices -1"),
+        ([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [(0, 1, 2), (-3, -2, -1)], GenerationFailed, "name vertices -3"),
         ([], [], NoSurface, "no surface"),
         ([(0, 0, 0), (1, 0, 0), (2, 0, 0)], [(0, 1, 2)], NoSurface, "without area"),
         ([(1, 1, 1)] * 3, [(0, 1, 2)], NoSurface, "size 0"),
         ([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [(0, 0, 1)], NoSurface, "three different"),
     ],
-    ids=["nan", "infinite", "index", "empty", "flat", "a point", "degenerate"],
+    ids=["nan", "infinite", "index", "negative index", "negative indices", "empty", "flat", "a point", "degenerate"],
 )  # fmt: skip
 def test_what_is_no_surface_is_refused_in_words(vertices: list, faces: list, error: type, words: str) -> None:
     mesh = trimesh.Trimesh(

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from redis import Redis
@@ -15,6 +16,7 @@ from tests.house import House, picture
 
 STATIC = Path(__file__).parent.parent / "api" / "static"
 PAGES = ("/", "/docs")
+ADDRESSES = {"index.html": "/", "docs.html": "/docs", "view.html": f"/api/jobs/{'0' * 32}/view"}
 
 
 @pytest.fixture
@@ -41,10 +43,10 @@ def test_no_page_holds_inline_script_or_style(page: str) -> None:
 
 def test_every_file_that_a_page_names_is_served_without_a_key(house: House) -> None:
     named = {
-        link
-        for page in STATIC.glob("*.html")
-        for link in re.findall(r'(?:src|href)="(/(?:static|docs)/[^"]+)"', page.read_text())
-    }
+        urljoin(address, link)
+        for page, address in ADDRESSES.items()
+        for link in re.findall(r'(?:src|href)="([^"#]+)"', (STATIC / page).read_text())
+    } - {"/", "/openapi.json"}
     imports = {
         "/" + str((file.parent / found).resolve().relative_to(STATIC.parent))
         for file in STATIC.rglob("*.js")
@@ -53,6 +55,18 @@ def test_every_file_that_a_page_names_is_served_without_a_key(house: House) -> N
     assert len(named) > 5 and len(imports) > 15
     missing = {path for path in named | imports if house.http.get(path).status_code != 200}
     assert not missing
+
+
+def test_no_page_and_no_script_knows_where_the_service_begins() -> None:
+    """Under a sub-path, what begins with a slash leads elsewhere."""
+    assert ADDRESSES.keys() == {page.name for page in STATIC.glob("*.html")}
+    absolute = {
+        (path.name, found)
+        for path in (*STATIC.rglob("*.html"), *STATIC.rglob("*.css"))
+        for found in re.findall(r'(?:src|href)="/[^"]*"|url\(["\']?/[^)]*', path.read_text())
+    }
+    scripts = {path.name for path in STATIC.rglob("*.js") if re.search(r"fetch\((?!ROOT)|job\.urls", path.read_text())}
+    assert (absolute, scripts) == (set(), set())
 
 
 def test_nothing_is_fetched_from_elsewhere() -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from redis import Redis
 
-from jobs.fleet import Fleet
+from cache.background import Threads
+from jobs.fleet import Fleet, GeneratorCard
 from jobs.records import Work
 from jobs.store import JobStore
 from tests.job_fleet import a_request, a_submission, a_worker, claimed, submitted
 from worker.attending import Attending
+from worker.consuming import Consuming
 from worker.pulse import Patience, Pulse
+
+CARD = GeneratorCard("inflate", "Inflate", "1", {"properties": {}}, default=True)
 
 
 class Ended(BaseException):
@@ -143,3 +149,93 @@ def test_a_worker_that_the_fleet_forgot_registers_again(bench: Bench) -> None:
     bench.store.redis.flushall()
     bench.after(2)
     assert [worker.id for worker in bench.fleet.workers()] == ["w1"]
+
+
+def tell(bench: Bench, *, consuming: bool) -> list[str]:
+    """The pulse, from now on, of a worker that does or does not take messages; answers what it will ask its parent."""
+    asked: list[str] = []
+    bench.pulse = Pulse(
+        a_worker("w1"), [CARD], bench.fleet, bench.store, bench.attending, Patience(), clock=lambda: bench.now,
+        consuming=lambda: consuming, subscribe=lambda: asked.append("subscribe"),
+        reconnect=lambda: asked.append("reconnect"), threads=Threads(),
+    )  # fmt: skip
+    return asked
+
+
+@pytest.mark.parametrize(("waits", "other"), [(True, None), (False, None), (True, True), (True, False)])
+def test_a_worker_that_takes_no_messages_subscribes_again_when_nobody_else_takes_what_waits(
+    bench: Bench, waits: bool, other: bool | None
+) -> None:
+    asked = tell(bench, consuming=False)
+    if waits:
+        submitted(bench.store)
+    if other is not None:
+        bench.fleet.register(replace(a_worker("w2"), consuming=other), [])
+    for _ in range(5):
+        bench.after(1.9)
+    assert asked == []
+    bench.after(3)
+    assert asked == (["subscribe"] if waits and not other else [])
+    (seen,) = (one for one in bench.fleet.workers() if one.id == "w1")
+    assert seen.alive(10) and not seen.ready(10)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_an_idle_worker_beside_work_that_does_not_come_through_connects_again(bench: Bench, busy: bool) -> None:
+    asked = tell(bench, consuming=True)
+    if busy:
+        bench.works()
+    for _ in range(9):
+        bench.store.note_stall("generate", 1)
+        bench.after(2)
+    assert asked == ([] if busy else ["reconnect"])
+
+
+def test_a_stall_that_passes_leaves_the_connection_alone(bench: Bench) -> None:
+    asked = tell(bench, consuming=True)
+    for _ in range(5):
+        bench.store.note_stall("generate", 1)
+        bench.after(8)
+        bench.store.redis.delete(f"{bench.store.prefix}:stalled:generate")
+        bench.after(8)
+    assert asked == []
+
+
+@pytest.mark.parametrize("consuming", [True, False])
+def test_only_a_worker_that_takes_messages_repeats_its_offers(bench: Bench, consuming: bool) -> None:
+    bench.store.redis.flushall()
+    tell(bench, consuming=consuming)
+    bench.after(0)
+    assert bool(bench.fleet.cards()) == consuming, "not even at its first beat"
+    bench.store.redis.delete(f"{bench.store.prefix}:cards")
+    bench.after(9)
+    assert not bench.fleet.cards()
+    bench.after(1)
+    assert bool(bench.fleet.cards()) == consuming
+
+
+def test_a_worker_announces_what_it_can_run_as_soon_as_it_takes_messages(bench: Bench) -> None:
+    takes: list[bool] = []
+    bench.pulse = Pulse(
+        a_worker("w1"), [CARD], bench.fleet, bench.store, bench.attending, Patience(), clock=lambda: bench.now,
+        consuming=lambda: bool(takes), threads=Threads(),
+    )  # fmt: skip
+    bench.store.redis.flushall()
+    bench.after(1)
+    assert not bench.fleet.cards()
+    takes.append(True)
+    bench.after(1)
+    assert list(bench.fleet.cards()) == ["inflate"]
+
+
+def test_what_the_parent_sees_reaches_its_children() -> None:
+    now = [100.0]
+    consuming = Consuming(clock=lambda: now[0])
+    assert not consuming.confirmed() and not consuming.is_to_subscribe() and not consuming.is_to_reconnect()
+    consuming.confirm()
+    consuming.subscribe()
+    consuming.reconnect()
+    assert consuming.confirmed() and consuming.is_to_subscribe() and consuming.is_to_reconnect()
+    assert not consuming.is_to_reconnect(), "once is enough"
+    now[0] += 6
+    assert not consuming.confirmed() and not consuming.is_to_subscribe()

@@ -87,3 +87,25 @@ def test_a_cost_that_nobody_noted_is_not_invented(house: House) -> None:
     again = submit(house)
     assert again["cache"] == "HIT-ARCHIVE" and again["result"] == first["result"]
     assert again["saved_s"] is None
+
+
+@pytest.mark.parametrize("lost", [(), ("local",), ("local", "shared")], ids=["local", "shared", "archive"])
+def test_a_hit_in_a_worker_is_counted_as_saved_once(
+    text_redis: Redis, redis_url: str, tmp_path: Path, lost: tuple[str, ...]
+) -> None:
+    """The worker finds the mesh and then its rendition; only the mesh had cost a generation."""
+    house = House(text_redis, redis_url, tmp_path, submit_lookup=False).open()
+    house.workshop.box.takes_s = TAKES_S
+    took_s = ended(house, submit(house))["timings"]["generate_s"]
+    for tier in lost:
+        getattr(house, tier).clear()
+    before_s = saved_in_all(house)
+    assert ended(house, submit(house))["saved_s"] > TAKES_S
+    house.close()
+    assert saved_in_all(house) - before_s == pytest.approx(took_s, abs=0.01)
+
+
+def saved_in_all(house: House) -> float:
+    """What the fleet's statistics say."""
+    house.agent.beat()
+    return house.http.get("/api/cache/stats").json["stats"]["gpu_seconds_saved"]

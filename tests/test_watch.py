@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from jobs.errors import NoSurface
 from jobs.fleet import Fleet, WorkerInfo
@@ -279,3 +280,38 @@ def test_an_ended_job_says_which_task_it_was(store: JobStore, watch: Watch, brok
         finish(store, claimed(store))
     job = store.job(job_id)
     assert (job.status, job.task_id) == (ends, broker.messages[0].task_id)
+
+
+@pytest.mark.parametrize("broken", ["worker:w1", "cards", "mended"])
+def test_a_step_of_the_watch_that_fails_holds_up_no_other(
+    store: JobStore, watch: Watch, broker: Broker, broken: str
+) -> None:
+    """Whatever it is that somebody has written into Redis there."""
+    Fleet(store).register(a_worker("w1"), [])
+    submitted(store)
+    make_due(store, a_request().key)
+    store.redis.delete(f"{store.prefix}:{broken}")
+    store.redis.rpush(f"{store.prefix}:{broken}", "no hash and no string")
+    if broken == "mended":
+        watch.round()
+    else:
+        store.redis.zadd(f"{store.prefix}:announced", {"inflate": 1})
+        with pytest.raises(ResponseError):
+            watch.round()
+    assert [work.key for work in broker.messages] == [a_request().key]
+
+
+@pytest.mark.parametrize("beats", [0, 1, 2])
+def test_a_worker_that_has_work_is_not_idle(store: JobStore, broker: Broker, beats: int) -> None:
+    idle_since(store, a_worker("w1"), 60)
+    for picture in "ab":
+        submitted(store, picture)
+    sent_long_ago(store, broker, *"ab")
+    assert store.overdue("generate").idle_workers == 1
+    work = claimed(store, "a", worker="w1")
+    for _ in range(beats):
+        Fleet(store).beat(a_worker("w1"))
+    assert store.overdue("generate").idle_workers == 0
+    store.release(work)
+    Fleet(store).beat(a_worker("w1"))
+    assert store.overdue("generate").idle_workers == 0, "it has been idle for a moment only"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 
@@ -169,6 +172,54 @@ def test_a_receiver_that_drips_its_answer_is_cut_off_in_time(inside: Receiver) -
     with pytest.raises(NoAnswer, match="in time"):
         post(Outbound(timeout_s=0.4, allow_private=True), inside.url)
     assert time.monotonic() - began < 3
+
+
+class Silent:
+    """Takes a connection, says so much and no more, and never hangs up."""
+
+    def __init__(self, says: bytes) -> None:
+        self._says = says
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with self._listener, contextlib.suppress(OSError):
+            self._connection, _ = self._listener.accept()
+            self._connection.sendall(self._says)
+
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "says", "status"),
+    [
+        ("http", b"", None),
+        ("http", b"HTTP/1.1 2", None),
+        ("http", _HEAD, None),
+        ("http", b"HTTP/1.1 100 Continue\r\n\r\n", None),
+        ("http", _HEAD + b"\r\n12345", 200),
+        ("https", b"", None),
+    ],
+)
+def test_a_receiver_that_falls_silent_is_left_in_time(scheme: str, says: bytes, status: int | None) -> None:
+    """In a thread, so that a missing limit is a red test and not a run that never ends."""
+    silent = Silent(says)
+    url = f"{scheme}://127.0.0.1:{silent.port}/"
+    ended: list[object] = []
+
+    def run() -> None:
+        try:
+            ended.append(post(Outbound(timeout_s=0.3, allow_private=True), url))
+        except NoAnswer as none:
+            ended.append(str(none))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout=5)
+    assert len(ended) == 1, "it still waits"
+    assert ended[0] == status or (status is None and "in time" in str(ended[0])), ended
 
 
 def test_an_endless_answer_is_read_only_so_far(inside: Receiver) -> None:

@@ -175,6 +175,23 @@ def test_after_the_last_try_it_is_given_up(make_house: Callable[..., House], hoo
     assert house.store.redis.zcard(DUE) == 0
 
 
+@pytest.mark.parametrize(("most", "answer"), [(1, Reply(503)), (2, None), (3, Reply(429, {"Retry-After": "60"}))])
+def test_a_webhook_is_failed_at_once_after_its_last_try(
+    make_house: Callable[..., House], hook: Receiver, most: int, answer: Reply | None
+) -> None:
+    """And not only when somebody looks for it once more, hours later."""
+    house = make_house(webhook_attempts=most)
+    hook.replies = [answer] * most if answer else []
+    job = ended(house, hook.url if answer else "http://127.0.0.1:9/hook")
+    for number in range(1, most + 1):
+        make_due(house)
+        assert deliverer(house).deliver_next()
+        told = log(house, job)
+        last = number == most
+        assert (told["status"], told["attempts"]) == ("failed" if last else "pending", number)
+        assert (told["next_attempt_at"] is None, house.store.redis.zcard(DUE)) == (last, 0 if last else 1)
+
+
 def test_gone_means_never_again(house: House, hook: Receiver) -> None:
     hook.replies = [Reply(410)]
     job = ended(house, hook.url)

@@ -38,7 +38,7 @@ class HandOver(Exception):
     """This process is to stop: its work goes back into the queue, unfinished, and the attempt does not count."""
 
 
-class NotHere(Exception):
+class NotHere(GeneratorUnavailable):
     """This process lacks what the work needs: it goes back for another worker, and the attempt does not count."""
 
 

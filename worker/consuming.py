@@ -1,7 +1,8 @@
 """Whether this worker takes messages: the parent process consumes, its children beat, and each knows only its own part.
 
 The parent notes in memory that it shares with its children when it last saw that its event loop turns and is subscribed
-to its queue. A child that reads this tells the fleet, and may ask for the subscription back.
+to its queue. A child that reads this tells the fleet, and may ask for the subscription back or for a new connection: a
+network that loses a connection without a word leaves the parent waiting for an answer that never comes.
 """
 
 from __future__ import annotations
@@ -20,32 +21,48 @@ log = logging.getLogger(__name__)
 TICK_S = 0.5
 STEADY_S = 1.0  # a connection that Redis refuses its keys lasts for less
 FRESH_S = 5.0
-_TIMES = struct.Struct("=dd")
+_TIME = struct.Struct("=d")
+_CONFIRMED, _SUBSCRIBE, _RECONNECT = (number * _TIME.size for number in range(3))
 
 
 class Consuming:
-    """Two times by the monotonic clock, which all processes of a host share; made before the fork."""
+    """Times by the monotonic clock, which all processes of a host share; made before the fork."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._memory = mmap.mmap(-1, _TIMES.size)
+        self._memory = mmap.mmap(-1, 3 * _TIME.size)
         self._clock = clock
 
     def confirm(self) -> None:
         """In the parent: it takes messages."""
-        struct.pack_into("=d", self._memory, 0, self._clock())
+        self._note(_CONFIRMED)
 
     def confirmed(self) -> bool:
         """In a child: the parent has taken messages until just now."""
-        at = _TIMES.unpack_from(self._memory)[0]
-        return bool(at) and self._clock() - at < FRESH_S
+        return self._is_fresh(_CONFIRMED)
 
-    def ask_back(self) -> None:
+    def subscribe(self) -> None:
         """In a child: work waits that nobody else takes."""
-        struct.pack_into("=d", self._memory, 8, self._clock())
+        self._note(_SUBSCRIBE)
 
-    def asked_back(self) -> bool:
-        """In the parent: a child has just asked for the subscription."""
-        at = _TIMES.unpack_from(self._memory)[1]
+    def reconnect(self) -> None:
+        """In a child: messages wait, and none comes through."""
+        self._note(_RECONNECT)
+
+    def is_to_subscribe(self) -> bool:
+        """In the parent: a child has just asked for it."""
+        return self._is_fresh(_SUBSCRIBE)
+
+    def is_to_reconnect(self) -> bool:
+        """In the parent: a child has just asked for it; once for each time."""
+        asked = self._is_fresh(_RECONNECT)
+        _TIME.pack_into(self._memory, _RECONNECT, 0.0)
+        return asked
+
+    def _note(self, what: int) -> None:
+        _TIME.pack_into(self._memory, what, self._clock())
+
+    def _is_fresh(self, what: int) -> bool:
+        at = _TIME.unpack_from(self._memory, what)[0]
         return bool(at) and self._clock() - at < FRESH_S
 
 
@@ -70,9 +87,12 @@ class ConsumingStep(bootsteps.StartStopStep):
 
     def _look(self, consumer: Any) -> None:
         queue = type(self).queue()
+        if self.consuming.is_to_reconnect():
+            # To the event loop this is a connection that broke: it makes another, and running tasks go on.
+            raise consumer.connection_errors[0]("messages wait, and none comes through")
         if consumer.task_consumer.consuming_from(queue):
             if time.monotonic() - self._since >= STEADY_S:
                 self.consuming.confirm()
-        elif self.consuming.asked_back():
+        elif self.consuming.is_to_subscribe():
             log.warning("work waits in the queue %s and nobody else takes it: this worker subscribes again", queue)
             consumer.add_task_queue(queue)

@@ -66,7 +66,8 @@ class Process:
             patience,
             also=self._also,
             consuming=consuming.confirmed,
-            ask_back=consuming.ask_back,
+            subscribe=consuming.subscribe,
+            reconnect=consuming.reconnect,
             memory_mb=workshop.memory_mb if workshop else lambda: (0.0, 0.0),
         )
         self._drain = Drain(attending, grace_s=settings.stop_grace_s, end=self._give_up)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from cache.background import THREADS, Loop, Threads
 from jobs.errors import TimedOut
 from jobs.fleet import Fleet, GeneratorCard, Owned, WorkerInfo
-from jobs.store import JobStore
+from jobs.store import STALL_SHOWN_S, JobStore
 from worker.attending import Attending
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class Patience:
 LOOK_AGAIN_S = 0.5
 ANNOUNCE_S = 10.0
 RESUME_S = 10.0
+RECONNECT_S = STALL_SHOWN_S + 3.0  # a stall that was seen for so long was seen twice by the watch
 
 
 def end_process() -> None:
@@ -51,7 +52,7 @@ class Pulse:
     """Beats for one worker; `also` is called with every beat (cache snapshots, the watch of the config).
 
     `memory_mb` tells what of the device's memory is used, and how much there is; `consuming` whether the worker takes
-    messages, and `ask_back` makes it do so again.
+    messages, `subscribe` makes it do so again, and `reconnect` over a new connection.
     """
 
     def __init__(
@@ -65,7 +66,8 @@ class Pulse:
         *,
         also: Callable[[], None] = lambda: None,
         consuming: Callable[[], bool] = lambda: True,
-        ask_back: Callable[[], None] = lambda: None,
+        subscribe: Callable[[], None] = lambda: None,
+        reconnect: Callable[[], None] = lambda: None,
         threads: Threads = THREADS,
         memory_mb: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0),
         end: Callable[[], None] = end_process,
@@ -79,9 +81,11 @@ class Pulse:
         self._patience = patience
         self._also = also
         self._consuming = consuming
-        self._ask_back = ask_back
+        self._subscribe = subscribe
+        self._reconnect = reconnect
+        self._stalled_since: float | None = None
         self._threads = threads
-        self._announced_at = clock()
+        self._announced_at: float | None = None
         self._apart_since: float | None = None
         self._memory_mb = memory_mb
         self._end = end
@@ -109,6 +113,7 @@ class Pulse:
         owned = self._fleet.beat(told)
         if owned is None:
             self._fleet.register(told, self._cards)
+            self._announced_at = self._clock() if told.consuming else None
             owned = []
         self._check_unwanted(owned)
         self._return_strays(owned)
@@ -121,13 +126,25 @@ class Pulse:
         now = self._clock()
         if consuming:
             self._apart_since = None
-            if now - self._announced_at >= ANNOUNCE_S:
-                self._fleet.announce(self._cards)
+            if self._announced_at is None or now - self._announced_at >= ANNOUNCE_S:
+                self._fleet.announce(self._cards, fresh=self._announced_at is None)
                 self._announced_at = now
+            self._check_connection(now)
             return
         self._apart_since = now if self._apart_since is None else self._apart_since
         if now - self._apart_since >= RESUME_S and self._is_needed():
-            self._ask_back()
+            self._subscribe()
+
+    def _check_connection(self, now: float) -> None:
+        """Work that was sent again and still waits beside this idle worker does not come through to it."""
+        if self._attending.held or not self._store.stalls().get(self._worker.queue):
+            self._stalled_since = None
+        elif self._stalled_since is None:
+            self._stalled_since = now
+        elif now - self._stalled_since >= RECONNECT_S:
+            log.warning("work waits in the queue %s and does not come through: connecting again", self._worker.queue)
+            self._stalled_since = None
+            self._reconnect()
 
     def _is_needed(self) -> bool:
         queue, limit_s = self._worker.queue, self._patience.silence_s

@@ -154,4 +154,5 @@ def _result_rows(job: Job) -> list[tuple[str, str]]:
         ("size", wording.dimensions(result.size_mm)),
         ("watertight", "yes" if result.watertight else "no"),
         ("volume", f"{result.volume_mm3 / 1000:.2f} cm³" if result.volume_mm3 is not None else ""),
+        *(("notice", notice.message) for notice in result.notices),
     ]

@@ -14,6 +14,9 @@ _COLUMNS = ("PICTURE", "SERVED FROM", "TIME", "SAVED", "FACES", "FILE")
 def write_summary(runs: Sequence[Run], seconds: float | None = None) -> None:
     """One row per run, on standard output; what all of them took together, for people."""
     write_table(_COLUMNS, [_row(run) for run in runs], numbers=("TIME", "SAVED", "FACES"))
+    for run in runs:
+        for notice in run.job.result.notices if run.job and run.job.result else ():
+            say(f"{run.order.name}: {notice.message}")
     if len(runs) > 1 and seconds is not None:
         say(total(runs, seconds))
 

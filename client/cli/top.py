@@ -93,7 +93,9 @@ def _headline(health: Health) -> Text:
 
 def _queues(health: Health) -> Text:
     waiting = "   ".join(f"{queue} {wording.count(depth)}" for queue, depth in health.queues.items())
-    return Text(f"waiting: {waiting or 'nobody knows'}")
+    stalled = sum(health.stalled.values())
+    beside = f"   {wording.count(stalled)} of them beside an idle worker" if stalled else ""
+    return Text(f"waiting: {waiting or 'nobody knows'}{beside}")
 
 
 def _workers(health: Health) -> Table:
@@ -102,8 +104,9 @@ def _workers(health: Health) -> Table:
         alive = one.get("alive") is True
         seen = f"{one.get('seen_s_ago', 0):.0f} s ago"
         cells = (str(one.get(name) or "") for name in ("id", "host", "queue", "device"))
-        doing = str(one.get("doing") or ("idle" if alive else "silent"))
-        table.add_row(*map(Text, (*cells, seen, doing)), style="" if alive else "red")
+        ready = alive and one.get("ready") is not False
+        doing = str(one.get("doing") or ("idle" if ready else "takes no work" if alive else "silent"))
+        table.add_row(*map(Text, (*cells, seen, doing)), style="" if ready else "red")
     if not health.workers:
         table.add_row(Text("none", "bold red"))
     return table

@@ -20,6 +20,8 @@ NOT_HANDED_ON = ("PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
 def launch(arguments: list[str]) -> int:
     """Replace this process by the command; answers an exit status only when that could not be done."""
     try:
+        if os.pathsep in str(ROOT):
+            raise SetupError(f"no search path can hold {ROOT}, since {os.pathsep} separates its folders; rename it")
         folder = Path(os.environ.get("ORFEAS_VENV") or ROOT / ".venv").absolute()
         environment = Environment(folder, os.environ.get("ORFEAS_TORCH") or "cpu")
         testing = arguments[:1] == ["test"]

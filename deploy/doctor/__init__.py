@@ -13,6 +13,7 @@ from deploy.doctor.findings import Finding, Level
 from deploy.doctor.fleet import api_finding, worker_findings
 from deploy.doctor.host import access_finding, package_finding, port_findings, python_finding
 from deploy.doctor.redis import connect, redis_findings, where
+from deploy.redis_permissions import CACHE, JOBS, WHOLE
 from deploy.stack import as_running
 from settings import Settings
 
@@ -29,9 +30,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield api
     runs = api.level == Level.OK
     yield from port_findings(settings, runs=runs)
-    yield from redis_findings("redis", settings.broker_url, settings, embedded=not settings.redis_url)
-    if where(settings.cache_url) != where(settings.broker_url):
-        yield from redis_findings("cache redis", settings.cache_url, settings, embedded=False)
+    apart = where(settings.cache_url) != where(settings.broker_url)
+    embedded, needs = not settings.redis_url, JOBS if apart else WHOLE
+    yield from redis_findings("redis", settings.broker_url, settings, embedded=embedded, needs=needs)
+    if apart:
+        yield from redis_findings("cache redis", settings.cache_url, settings, embedded=False, needs=CACHE)
     yield from worker_findings(connect(settings.broker_url), settings, runs=runs)
     yield from archive_findings(settings.archive_location)
     yield from device_findings(settings.device)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    InvalidResponse,
+    NoPermissionError,
+    ResponseError,
+)
+from redis.exceptions import TimeoutError as RedisTimeout
 
+from cache.redis_client import make_plain_client
+from cache.redis_url import RedisAddress
 from deploy.doctor.findings import Finding, fail, ok, warn
+from deploy.redis_permissions import WHOLE, Needs, missing
 from settings import Settings
 
 MB = 2**20
@@ -21,45 +31,111 @@ NEARLY_FULL = 0.9
 SKEW_NOTICED_S = 2.0
 SKEW_HARMFUL_S = 60.0
 
+_PAGE = "docs/operate/redis.md"
+_PERMIT = f"permit it with ACL SETUSER; all that is needed is in {_PAGE}"
+
 Info = Mapping[str, Any]
 
 
 def connect(url: str) -> Redis:
-    return Redis.from_url(
-        url, decode_responses=True, socket_connect_timeout=2, socket_timeout=5, retry=Retry(NoBackoff(), 0)
-    )
+    return make_plain_client(url, connect_timeout_s=2, timeout_s=5, decode_responses=True)
 
 
 def where(url: str) -> str:
-    """The server and database of a URL, without its password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or parts.path}:{parts.port or 6379}{parts.path if parts.hostname else ''}"
+    """The server and database of a URL, without its user and password."""
+    return RedisAddress.parse(url).shown
 
 
-def redis_findings(name: str, url: str, settings: Settings, *, embedded: bool) -> Iterator[Finding]:
-    """What one server says of itself; nothing but that it is away, when it does not answer."""
+def redis_findings(
+    name: str, url: str, settings: Settings, *, embedded: bool, needs: Needs = WHOLE
+) -> Iterator[Finding]:
+    """What one server says of itself; nothing but why, when it cannot be asked."""
     redis = connect(url)
     try:
         began = time.time()
-        seconds, micros = redis.time()
+        redis.ping()
         ended = time.time()
-        info: Info = redis.info()
     except RedisError as error:
         yield _away(name, url, error, embedded=embedded)
         return
+    try:
+        yield from _figures(name, url, redis, settings, embedded=embedded)
+        yield _permissions(name, redis, needs, RedisAddress.parse(url).database)
+        seconds, micros = redis.time()
+        yield _clock(name, seconds + micros / 1e6 - time.time() + (ended - began) / 2)
+    except NoPermissionError as error:
+        yield fail(name, f"{where(url)} answers, but {_said(error)}", _PERMIT)
+    except RedisError as error:
+        yield _away(name, url, error, embedded=embedded)
     finally:
         redis.close()
+
+
+def _figures(name: str, url: str, redis: Redis, settings: Settings, *, embedded: bool) -> Iterator[Finding]:
+    try:
+        info: Info = redis.info()
+    except NoPermissionError:
+        says = f"{where(url)} answers; version, policy, memory and disk are not known: this user may not run INFO"
+        yield warn(name, says, f"see that maxmemory-policy is noeviction, or permit +info ({_PAGE})")
+        return
     yield _version(name, url, info)
     yield _policy(name, info)
     yield _room(name, info, settings)
     yield _persistence(name, info, embedded=embedded)
-    yield _clock(name, seconds + micros / 1e6 - (began + ended) / 2)
+
+
+def _permissions(name: str, redis: Redis, needs: Needs, database: int) -> Finding:
+    lacks = missing(redis, needs, database)
+    if lacks:
+        return fail(f"{name} permissions", f"this user lacks {' '.join(lacks)}", _PERMIT)
+    return ok(f"{name} permissions", "all that is needed")
 
 
 def _away(name: str, url: str, error: RedisError, *, embedded: bool) -> Finding:
+    """Why the server cannot be asked; only one that nothing listens for is to be started."""
+    place = where(url)
+    address = "REDIS_URL" if name == "redis" else "CACHE_REDIS_URL"
+    if isinstance(error, AuthenticationError) or "NOAUTH" in str(error) or "WRONGPASS" in str(error):
+        return fail(name, f"{place} answers, but refuses user or password", f"correct them in {address}")
+    if isinstance(error, NoPermissionError):
+        return fail(name, f"{place} answers, but {_said(error)}", _PERMIT)
+    if isinstance(error, BusyLoadingError):
+        return fail(name, f"{place} answers, but is still loading its data", "wait until it has, and look again")
+    if isinstance(error, ResponseError | InvalidResponse):
+        return fail(name, f"{place} answers, but with: {_said(error)}", f"is it a Redis, and {address} right?")
+    tls = _cause(error, ssl.SSLError)
+    if isinstance(tls, ssl.SSLCertVerificationError):
+        mend = f"name its authority in {address}: ?ssl_ca_certs=/path/to/ca.pem; host names must match too"
+        return fail(name, f"{place} answers, but its certificate is not trusted: {tls.verify_message}", mend)
+    if tls is not None:
+        mend = f"does it expect TLS (rediss://), and the client's certificate? Correct {address}"
+        return fail(name, f"{place} answers, but TLS fails: {_said(tls)}", mend)
+    if _cause(error, socket.gaierror):
+        return fail(name, f"the name in {place} is not known here", f"correct {address}, or this host's name service")
     if embedded:
-        return warn(name, f"the embedded server at {where(url)} does not run", "it starts with `./orfeas up`")
-    return fail(name, f"{where(url)} does not answer: {error}", "start it, or correct REDIS_URL or CACHE_REDIS_URL")
+        return warn(name, f"the embedded server at {place} does not run", "it starts with `./orfeas up`")
+    if _cause(error, ConnectionRefusedError) or _cause(error, FileNotFoundError):
+        return fail(name, f"nothing listens at {place}", f"start it, or correct {address}")
+    if isinstance(error, RedisTimeout):
+        return fail(
+            name,
+            f"{place} does not answer in time",
+            "is it overloaded, kept away by a firewall, or without TLS where rediss:// asks for it?",
+        )
+    mend = f"does it expect TLS (rediss://), or refuse this host (protected-mode, maxclients)? Correct {address}"
+    return fail(name, f"{place} ended the connection: {_said(error)}", mend)
+
+
+def _cause(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
+    """The error of this kind from which another came."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _said(error: BaseException) -> str:
+    """In one line."""
+    return " ".join(str(error).split())[:200]
 
 
 def _version(name: str, url: str, info: Info) -> Finding:

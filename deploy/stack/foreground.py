@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+import logs
 from deploy.stack.errors import StackError
 from deploy.stack.stack import Stack
 from settings import Settings
@@ -19,6 +20,8 @@ STARTED, FAILED = 0, 1
 
 def run(settings: Settings, say: Callable[[str], None], *, timeout_s: float = 120.0) -> int:
     """Keep a stack up until SIGINT, SIGTERM or SIGHUP; `say` gets lines for people. Answers an exit status."""
+    if settings.log_format == "json":
+        say = _in_json(say)
     with signals_stop() as stopping:
         stack = Stack(settings)
         try:
@@ -41,6 +44,10 @@ def run(settings: Settings, say: Callable[[str], None], *, timeout_s: float = 12
             stack.stop()
         say("stopped")
         return STARTED
+
+
+def _in_json(say: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda line: say(logs.line_of(line, "orfeas.stack").decode().rstrip())
 
 
 def moved(asked: Settings, taken: Settings) -> list[str]:

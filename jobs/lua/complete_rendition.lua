@@ -1,18 +1,8 @@
--- The rendition is in the archive: every job that waits for it has succeeded. Answers how many, or 'stale'.
--- Who did not have the mesh made has saved what that cost: `cost_s`, '' when nobody noted it.
--- Touches P:work:<key>*, P:job:<id>, P:owns:<worker>, P:counters, P:changes.
+-- The rendition is in the archive: every job that waits for it has succeeded, the first a.at_once of them now. Answers
+-- {how many, 1 when more are left}, or 'stale'.
+-- Touches P:work:<key>*, P:job:<id>, P:list, P:owns:<worker>, P:ending, P:webhooks:<owner>, P:counters, P:changes.
 
 if not holds(a.key, a.token) then return 'stale' end
-local name = work_name(a.key)
-local work = fields_of(name)
-local ended = 0
-for _, id in ipairs(redis.call('SMEMBERS', name .. ':jobs')) do
-  local more = {result = a.result, started_at = work.started_at, attempts = work.attempts, timings = a.timings,
-    task_id = work.task_id}
-  local served = get(P .. ':job:' .. id, 'cache')
-  if served == '' then served, more.cache = a.cache, a.cache end
-  more.saved_s = served == 'MISS' and '0' or a.cost_s
-  if finish_job(id, 'succeeded', more, a.retention_s) then ended = ended + 1 end
-end
-drop_work(a.key)
-return ended
+begin_ending(a.key, 'succeeded', {result = a.result, served = a.cache, timings = a.timings, cost_s = a.cost_s})
+local ended, left = end_some(a.key, a.at_once, a.retention_s)
+return {ended, left and 1 or 0}

@@ -4,7 +4,7 @@
 --   done                the result exists: the job is born succeeded
 --   joined              the same work is in flight: the job waits with the others
 --   new                 the job leads; the work `a.leads` is queued and its message due
--- Touches P:idem, P:job, P:jobs*, P:owners, P:work*, P:queued:*, P:sent:*, P:due, P:counters, P:changes.
+-- Touches P:idem, P:job, P:jobs*, P:list, P:owners, P:work*, P:queued:*, P:sent:*, P:due, P:counters, P:changes.
 
 if a.idem then
   local seen = redis.call('HMGET', P .. ':idem:' .. a.idem, 'body', 'job')
@@ -34,6 +34,7 @@ put_fields(P .. ':job:' .. job.id, job)
 redis.call('ZADD', P .. ':jobs', 0, job.id)
 redis.call('ZADD', P .. ':jobs:' .. job.owner, 0, job.id)
 redis.call('SADD', P .. ':owners', job.owner)
+index_job(job.id, job, 'queued')
 if a.idem then
   put_fields(P .. ':idem:' .. a.idem, {body = a.idem_body, job = job.id})
   redis.call('EXPIRE', P .. ':idem:' .. a.idem, a.idem_ttl_s)
@@ -42,7 +43,9 @@ redis.call('HINCRBY', P .. ':counters', 'submitted', 1)
 redis.call('HINCRBY', P .. ':counters', 'outcome:' .. outcome, 1)
 
 if outcome == 'done' then
-  finish_job(job.id, 'succeeded', {cache = job.cache, result = a.result, started_at = NOW_S}, a.retention_s)
+  local said = {cache = job.cache, result = a.result, started_at = NOW_S}
+  finish_job(job.id, 'succeeded', function() return said end, nil, a.retention_s)
+  write_counts()
   return {outcome, job.id, ''}
 end
 
@@ -58,18 +61,6 @@ local function create(work, status)
   if status == 'queued' then enqueue(work.key, work.queue, a.priority, NOW, a.send_after_ms) end
 end
 
--- Somebody more important joined: the work moves up and its message is sent again, to the faster queue.
-local function raise(key)
-  local name = work_name(key)
-  redis.call('HDEL', name, 'canceled_at')
-  if get(name, 'status') == 'queued' and tonumber(get(name, 'priority')) > a.priority then
-    redis.call('HSET', name, 'priority', tostring(a.priority))
-    enqueue(key, get(name, 'queue'), a.priority, tonumber(get(name, 'created_at')), a.send_after_ms)
-    return key
-  end
-  return ''
-end
-
 if not in_flight then
   if leads == rendition then
     create(rendition, 'queued')
@@ -82,7 +73,7 @@ end
 redis.call('SADD', work_name(rendition.key) .. ':jobs', job.id)
 local leader = rendition.key
 if get(work_name(rendition.key), 'status') == 'blocked' then leader = generation.key end
-local to_send = leads and leader or raise(leader)
+local to_send = leads and leader or raise(leader, a.priority, a.send_after_ms)
 redis.call('HSET', P .. ':job:' .. job.id, 'task_id', get(work_name(leader), 'task_id'))
 announce(job.id)
 return {outcome, job.id, to_send}

@@ -111,7 +111,7 @@ def compose(**variables: str) -> dict[str, Service]:
     """The services of compose.yaml that are built from our Dockerfiles, with these variables in the caller's shell."""
     document = yaml.safe_load((DEPLOY / "docker" / "compose.yaml").read_text())
     return {
-        name: _composed(name, _interpolated(service, variables))
+        name: _composed(name, interpolated(service, variables))
         for name, service in document["services"].items()
         if "build" in service
     }
@@ -130,11 +130,16 @@ def _composed(name: str, service: dict[str, Any]) -> Service:
     )  # fmt: skip
 
 
-def _interpolated(value: Any, variables: Mapping[str, str]) -> Any:
+def interpolated(value: Any, variables: Mapping[str, str]) -> Any:
+    """As compose replaces variables, wherever in the document they stand.
+
+    Raises:
+        ValueError: one is missing without which the file refuses to start.
+    """
     if isinstance(value, dict):
-        return {key: _interpolated(one, variables) for key, one in value.items()}
+        return {key: interpolated(one, variables) for key, one in value.items()}
     if isinstance(value, list):
-        return [_interpolated(one, variables) for one in value]
+        return [interpolated(one, variables) for one in value]
     return _VARIABLE.sub(lambda found: _variable(found, variables), value) if isinstance(value, str) else value
 
 

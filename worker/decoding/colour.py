@@ -11,7 +11,8 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageCms
 
-from worker.decoding.coded import cicp_profile, gamma_profile
+from worker.decoding.avif import code_points
+from worker.decoding.coded import cicp_profile, coded_profile, gamma_profile
 from worker.decoding.png import chunks_before_pixels
 from worker.decoding.profiles import only_colour
 
@@ -42,12 +43,17 @@ def to_srgb(image: Image.Image, data: bytes, embedded: object) -> Image.Image:
 
 
 def _descriptions(data: bytes, embedded: object) -> list[bytes]:
-    """Profiles by precedence, the first usable one holds: cICP, iCCP, sRGB, gAMA and cHRM (PNG third edition §4.3)."""
+    """Profiles by precedence, the first usable one holds: cICP, iCCP, sRGB, gAMA and cHRM (PNG third edition §4.3).
+
+    An AVIF has code points where it has no profile.
+    """
     chunks = chunks_before_pixels(data)
     found: list[object] = [cicp_profile(chunks[b"cICP"])] if b"cICP" in chunks else []
     found.append(embedded)
     if b"sRGB" in chunks:
         found.append(_SRGB.tobytes())
+    elif (points := code_points(data)) is not None:
+        found.append(coded_profile(*points))
     elif chunks:
         found.append(gamma_profile(chunks.get(b"gAMA"), chunks.get(b"cHRM")))
     return [one for one in found if isinstance(one, bytes) and 0 < len(one) <= _PROFILE_LIMIT_BYTES]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageChops
 
+from worker.decoding.bmp import opacity_bit
 from worker.decoding.png import depth_and_colour
 
 # Formats in which programs leave the fourth sample at zero and mean an opaque picture.
@@ -53,6 +54,8 @@ def _split(image: Image.Image, data: bytes) -> tuple[Image.Image, Image.Image | 
     key = image.info.get("transparency")
     if image.mode in ("CMYK", "LAB", "YCbCr"):
         return (image.convert("RGB") if image.mode == "YCbCr" else image), None
+    if image.mode == "RGB" and image.format == "BMP":
+        return image, opacity_bit(data, image.size)
     if image.mode == "RGB":
         return image, _unlike(image, key) if isinstance(key, tuple) else None
     if image.mode == "L":

@@ -64,6 +64,7 @@ class Generator(Protocol):
     def generate(self, image: Image.Image, params: BaseModel, *, seed: int, progress: Progress) -> trimesh.Trimesh:
         """The mesh of an upright RGBA picture: y up, x right, the picture's front facing +z, any scale.
 
+        Grey of more than 8 bits has its own numbers in `image.info["samples"]`, (height, width).
         Textured meshes carry `TextureVisuals` with UV and a PBR material whose base colour is a PIL picture.
 
         Raises:

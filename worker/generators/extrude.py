@@ -19,6 +19,7 @@ from worker.generators.solid import walled
 from worker.generators.texture import dressed
 from worker.generators.weight_free import ShapeParams, WeightFree
 from worker.masks import find_mask, working_picture
+from worker.mesh.notices import with_notices
 
 
 class ExtrudeParams(ShapeParams):
@@ -35,7 +36,7 @@ class Extrude(WeightFree):
 
     name = "extrude"
     title = "Extrude: a logo or lettering as a plate with bevelled edges"
-    revision = "1"
+    revision = "2"
     Params = ExtrudeParams
 
     def generate(self, image: Image.Image, params: ExtrudeParams, *, seed: int, progress: Progress) -> trimesh.Trimesh:
@@ -51,9 +52,8 @@ class Extrude(WeightFree):
         solid = walled(sheet, height, -height)
         progress(0.8, "texture")
         mesh = dressed(solid, outline, picture, mask.coverage)
-        mesh.metadata |= {"mask_road": mask.road, "mask_confidence": round(mask.confidence, 3)}
         progress(1.0, "done")
-        return mesh
+        return with_notices(mesh, (*mask.notices, *outline.notices))
 
 
 def rim_distance(sheet: Sheet) -> Tensor:

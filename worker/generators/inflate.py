@@ -17,6 +17,7 @@ from worker.generators.solid import shells
 from worker.generators.texture import dressed
 from worker.generators.weight_free import ShapeParams, WeightFree
 from worker.masks import find_mask, working_picture
+from worker.mesh.notices import with_notices
 
 
 class InflateParams(ShapeParams):
@@ -31,7 +32,7 @@ class Inflate(WeightFree):
 
     name = "inflate"
     title = "Inflate: the picture's shape as a rounded, textured, printable solid"
-    revision = "1"
+    revision = "2"
     Params = InflateParams
 
     def generate(self, image: Image.Image, params: InflateParams, *, seed: int, progress: Progress) -> trimesh.Trimesh:
@@ -48,6 +49,5 @@ class Inflate(WeightFree):
         solid = shells(sheet, front, -front)
         progress(0.8, "texture")
         mesh = dressed(solid, outline, picture, mask.coverage)
-        mesh.metadata |= {"mask_road": mask.road, "mask_confidence": round(mask.confidence, 3)}
         progress(1.0, "done")
-        return mesh
+        return with_notices(mesh, (*mask.notices, *outline.notices))

@@ -17,13 +17,16 @@ from pydantic import Field
 from torch import Tensor
 
 from worker.generators.base import GeneratorParams, Progress
+from worker.generators.grid import affordable
 from worker.generators.outline import Outline, outline_of
 from worker.generators.sheet import Sheet, rectangle, sheet_of
 from worker.generators.solid import walled
 from worker.generators.texture import dressed, plain
+from worker.generators.tone import Range, contrasted, file_heights, on_ground, stretched
 from worker.generators.weight_free import WeightFree
 from worker.masks import find_mask, working_picture
 from worker.masks.picture import WorkingPicture
+from worker.mesh.notices import with_notices
 
 LITHOPHANE_CONTRAST = 20.0  # of the light that passes the thinnest and the thickest place
 
@@ -40,6 +43,12 @@ class ReliefParams(GeneratorParams):
     smoothing: float = Field(0.8, ge=0.0, le=8.0, description="Radius of the blur, in grid cells")
     resolution: int = Field(288, ge=32, le=1024, description="Grid cells along the longer side")
     cut: bool = Field(False, description="Cut the plate to the shape in the picture")
+    low: float = Field(
+        0.0, ge=-1e9, le=1e9, description="Value at the bottom, in the file's numbers; high = low takes the lowest"
+    )
+    high: float = Field(
+        0.0, ge=-1e9, le=1e9, description="Value at the top, in the file's numbers; high = low takes the highest"
+    )
 
 
 class Relief(WeightFree):
@@ -47,26 +56,29 @@ class Relief(WeightFree):
 
     name = "relief"
     title = "Relief: a photograph as a raised plate or a lithophane"
-    revision = "1"
+    revision = "2"
     Params = ReliefParams
 
     def generate(self, image: Image.Image, params: ReliefParams, *, seed: int, progress: Progress) -> trimesh.Trimesh:
         progress(0.0, "outline")
         picture = working_picture(image)
-        coverage = find_mask(picture, seed=seed).coverage if params.cut else np.ones(picture.shape, np.float32)
+        mask = find_mask(picture, seed=seed) if params.cut else None
+        coverage = mask.coverage if mask else np.ones(picture.shape, np.float32)
         outline, sheet = self._plate(picture, coverage, params)
         progress(0.5, "mesh")
         longest = float((sheet.points.amax(dim=0) - sheet.points.amin(dim=0)).max())
-        raised = relief_heights(self._light(picture, outline, sheet, params), params)
+        shown = on_ground(picture)
+        tone = _tone(image, shown, outline.cell_px, params)
+        raised = relief_heights(_at_points(tone, outline, sheet), params)
         front = longest * (params.base + params.height * raised)
         solid = walled(sheet, front, torch.zeros_like(front))
         progress(0.8, "texture")
         if params.style == "lithophane":
             mesh = plain(solid)
         else:
-            mesh = dressed(solid, outline, picture, coverage)
+            mesh = dressed(solid, outline, shown, coverage)
         progress(1.0, "done")
-        return mesh
+        return with_notices(mesh, (*(mask.notices if mask else ()), *outline.notices))
 
     def _plate(self, picture: WorkingPicture, coverage: np.ndarray, params: ReliefParams) -> tuple[Outline, Sheet]:
         """The grid and the flat plate on it: the whole frame, or the shape."""
@@ -74,22 +86,31 @@ class Relief(WeightFree):
             outline = outline_of(coverage, resolution=params.resolution, smoothing=0.7, device=self._device)
             return outline, sheet_of(outline.field)
         height, width = picture.shape
-        cell = max(height, width) / params.resolution
+        longest = max(height, width)
+        cells, told = affordable(params.resolution, longest_px=longest, fill=min(height, width) / longest)
+        cell = longest / cells
         rows, columns = max(2, round(height / cell) + 1), max(2, round(width / cell) + 1)
         field = torch.ones(rows, columns, device=self._device)
-        return Outline(field, cell, (-0.5, -0.5)), rectangle(rows, columns, self._device)
+        return Outline(field, cell, (-0.5, -0.5), told), rectangle(rows, columns, self._device)
 
-    def _light(self, picture: WorkingPicture, outline: Outline, sheet: Sheet, params: ReliefParams) -> Tensor:
-        """Luminance at each point of the sheet, stretched to 0..1: (n,)."""
-        linear = cv2.cvtColor(picture.over_white.astype(np.float32) / 255, cv2.COLOR_RGB2GRAY)
-        tone = linear**2.2 if params.style == "lithophane" else linear
-        if params.smoothing:
-            tone = cv2.GaussianBlur(tone, (0, 0), max(0.3, params.smoothing * outline.cell_px))
-        low, high = np.percentile(tone, (1, 99))
-        tone = np.clip((tone - low) / max(high - low, 1e-6), 0, 1) if high - low > 1e-3 else np.full_like(tone, 0.5)
-        nodes = outline.sample(tone)
-        place = sheet.points.T.flip(0).to(nodes.dtype)  # row, column
-        return bilinear(nodes, place[0], place[1])
+
+def _tone(image: Image.Image, shown: WorkingPicture, cell_px: float, params: ReliefParams) -> np.ndarray:
+    """Light in 0..1 at each pixel of the working picture: the file's own heights, or how bright the picture is."""
+    wanted = Range(params.low, params.high)
+    heights = file_heights(image, shown.shape, wanted)
+    tone = contrasted(shown.rgb) if heights is None else heights
+    if params.style == "lithophane":
+        tone = np.maximum(tone, 0) ** 2.2
+    if params.smoothing:
+        tone = cv2.GaussianBlur(tone, (0, 0), max(0.3, params.smoothing * cell_px))
+    return tone if heights is not None else stretched(tone, wanted.of_levels())
+
+
+def _at_points(tone: np.ndarray, outline: Outline, sheet: Sheet) -> Tensor:
+    """Tones at each point of the sheet: (n,)."""
+    nodes = outline.sample(tone.astype(np.float32))
+    place = sheet.points.T.flip(0).to(nodes.dtype)  # row, column
+    return bilinear(nodes, place[0], place[1])
 
 
 def relief_heights(light: Tensor, params: ReliefParams) -> Tensor:

@@ -10,75 +10,68 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from worker.masks.drawings import drawn_around
+
 Holes = Literal["auto", "keep", "fill"]
 
 SPECK = 0.0008  # share of the largest region's area under which a region is dirt
 PINHOLE = 0.0008  # share of the shape's filled area under which a hole is dirt
-THIN_WALL = 10.0  # a hole this many times wider than the line around it is the inside of a drawing
+DUST_PX = 4  # area under which a region or a hole is dirt even where somebody made it by opacity
 
 
-def clean(coverage: np.ndarray, *, holes: Holes = "auto") -> np.ndarray:
+def clean(coverage: np.ndarray, *, holes: Holes = "auto", made: bool = False) -> np.ndarray:
     """Coverage without specks and pinholes; `auto` fills the inside of line drawings and keeps real holes.
 
-    Regions are 4-connected and holes 8-connected, as the mesh builder sees them.
+    `made` says that somebody chose what is outside, by opacity: only dust is dirt then, and `auto` fills nothing.
+    Holes are 8-connected, as the mesh builder sees them; a region is dirt only if it is small with its diagonal
+    neighbours, so that a thin slanting line is none.
     """
     coverage = coverage.copy()
-    _drop_specks(coverage)
-    _close_holes(coverage, holes)
+    _drop_specks(coverage, DUST_PX if made else coverage.size)
+    _close_holes(coverage, "keep" if made and holes == "auto" else holes, DUST_PX if made else coverage.size)
     return coverage
 
 
-def _drop_specks(coverage: np.ndarray) -> None:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((coverage >= 0.5).astype(np.uint8), connectivity=4)
+def has_hole(coverage: np.ndarray) -> bool:
+    """Whether there is a gap inside the shape that is more than dust."""
+    labels, stats, outside = _gaps(coverage)
+    dust = stats[:, cv2.CC_STAT_AREA] < min(DUST_PX, PINHOLE * labels.size)
+    dust[[0, outside]] = True
+    return bool((~dust).any())
+
+
+def _drop_specks(coverage: np.ndarray, most_px: int) -> None:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((coverage >= 0.5).astype(np.uint8), connectivity=8)
     if count <= 2:
         return
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0
-    dirt = areas < SPECK * areas.max()
+    dirt = areas < min(SPECK * areas.max(), most_px)
     dirt[0] = False
     if dirt.any():
         reach = cv2.dilate(dirt[labels].astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
         coverage[reach & ((labels == 0) | dirt[labels])] = 0.0
 
 
-def _close_holes(coverage: np.ndarray, holes: Holes) -> None:
-    padded = cv2.copyMakeBorder((coverage < 0.5).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(padded, connectivity=8)
-    outside = labels[0, 0]
-    labels = labels[1:-1, 1:-1]
-    if count <= 2:
+def _close_holes(coverage: np.ndarray, holes: Holes, most_px: int) -> None:
+    labels, stats, outside = _gaps(coverage)
+    if len(stats) <= 2:
         return
-    areas = stats[:, cv2.CC_STAT_AREA]
     filled_area = coverage.size - int((labels == outside).sum())
-    close = areas < PINHOLE * filled_area
+    close = stats[:, cv2.CC_STAT_AREA] < min(PINHOLE * filled_area, most_px)
     if holes == "fill":
         close[:] = True
     elif holes == "auto":
-        close |= _drawn_around(coverage, labels, count)
+        close |= drawn_around(coverage, labels, stats)
     close[[0, outside]] = False
     if close.any():
         reach = cv2.dilate(close[labels].astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
         coverage[reach & (labels != outside)] = 1.0
 
 
-def _drawn_around(coverage: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
-    """For each region of background, whether the line around it is thin for its size: (count,) bool."""
-    inside = (coverage >= 0.5).astype(np.uint8)
-    depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
-    width = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
-    half_wall = _wall_depth(depth)
-    thin = np.zeros(count, bool)
-    for label in range(1, count):
-        region = labels == label
-        ring = cv2.dilate(region.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool) & (inside > 0)
-        if ring.any():
-            thin[label] = width[region].max() > THIN_WALL * max(1.0, float(np.median(half_wall[ring])))
-    return thin
-
-
-def _wall_depth(depth: np.ndarray) -> np.ndarray:
-    """Greatest depth within reach of each pixel, in pixels: half the width of the wall it stands in."""
-    reach = depth
-    for size in (3, 5, 9, 17):
-        reach = cv2.dilate(reach, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-    return reach
+def _gaps(coverage: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Labels of the regions of background, their statistics, and the label of the one around everything."""
+    padded = cv2.copyMakeBorder((coverage < 0.5).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(padded, connectivity=8)
+    stats[:, [cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP]] -= 1
+    return labels[1:-1, 1:-1], stats, int(labels[0, 0])

@@ -8,8 +8,10 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
+from jobs.requests import Notice
 from worker.mesh import glb
 from worker.mesh.appearance import appearance, visuals
+from worker.mesh.notices import notices, with_notices
 
 
 def encode(mesh: trimesh.Trimesh) -> bytes:
@@ -17,7 +19,9 @@ def encode(mesh: trimesh.Trimesh) -> bytes:
 
     Positions and UV are kept as float32; a texture that is not yet a JPEG or PNG file is compressed once, here.
     """
-    return glb.write(np.asarray(mesh.vertices), np.asarray(mesh.faces), appearance(mesh), normals=None)
+    extras = {"notices": [notice.model_dump() for notice in notices(mesh)]} if notices(mesh) else None
+    look = appearance(mesh)
+    return glb.write(np.asarray(mesh.vertices), np.asarray(mesh.faces), look, normals=None, extras=extras)
 
 
 def read(data: bytes) -> trimesh.Trimesh:
@@ -29,5 +33,6 @@ def read(data: bytes) -> trimesh.Trimesh:
     Raises:
         ValueError: the bytes are not such a file.
     """
-    vertices, faces, look = glb.read(data)
-    return trimesh.Trimesh(vertices, faces, visual=visuals(look), process=False)
+    vertices, faces, look, extras = glb.read(data)
+    mesh = trimesh.Trimesh(vertices, faces, visual=visuals(look), process=False)
+    return with_notices(mesh, [Notice.model_validate(notice) for notice in extras.get("notices", ())])

@@ -14,6 +14,7 @@ from trimesh.visual import ColorVisuals, TextureVisuals
 from jobs.errors import GenerationFailed, NoSurface
 from worker.mesh import topology
 from worker.mesh.appearance import keep_vertices
+from worker.mesh.notices import notices, with_notices
 
 _ALREADY_NORMAL = 1e-6  # about ten steps of float32 at 1: normalising again would only stir rounding
 
@@ -58,7 +59,7 @@ def accept(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     if not topology.area_vectors(vertices, faces).any():
         raise NoSurface("all faces of the generated mesh are without area")
     faces = _wound_outwards(vertices, faces)
-    return trimesh.Trimesh(vertices, faces, visual=visual, process=False)
+    return with_notices(trimesh.Trimesh(vertices, faces, visual=visual, process=False), notices(mesh))
 
 
 def report(mesh: trimesh.Trimesh) -> MeshReport:

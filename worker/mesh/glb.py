@@ -11,6 +11,7 @@ import io
 import json
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,10 +62,11 @@ def write(
     look: Appearance,
     *,
     normals: NDArray[np.floating] | None,
+    extras: dict[str, object] | None = None,
 ) -> bytes:
     """The GLB of a mesh, vertices (n, 3) in metres; the same arguments give the same bytes.
 
-    Without `normals` (n, 3) a viewer shades every face flat (glTF 2.0 §3.7.2.1).
+    Without `normals` (n, 3) a viewer shades every face flat (glTF 2.0 §3.7.2.1). `extras` is JSON that viewers ignore.
     """
     buffer = _Buffer()
     positions = np.asarray(vertices, dtype=np.float32)
@@ -82,6 +84,8 @@ def write(
     index_type = _USHORT if len(positions) <= 0xFFFF else _UINT
     indices = buffer.add_array(faces, "SCALAR", index_type, _INDICES)
     document = _document(look, attributes, indices)
+    if extras is not None:
+        document["extras"] = extras
     if look.texture is not None:
         texture = encode_texture(look.texture)
         document["images"] = [{"bufferView": buffer.add_bytes(texture.data), "mimeType": texture.mime_type}]
@@ -142,8 +146,8 @@ def _saved(image: Image.Image, form: str, **options: int) -> bytes:
     return file.getvalue()
 
 
-def read(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64], Appearance]:
-    """Vertices (n, 3), faces (m, 3) and looks of a GLB that `write` made.
+def read(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64], Appearance, dict[str, Any]]:
+    """Vertices (n, 3), faces (m, 3), looks and extras of a GLB that `write` made.
 
     Raises:
         ValueError: not such a file, or damaged.
@@ -154,7 +158,7 @@ def read(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64], Appearanc
         raise ValueError(f"not a GLB written by this service: {type(error).__name__}: {error}") from error
 
 
-def _read(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64], Appearance]:
+def _read(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64], Appearance, dict[str, Any]]:
     magic, version, total, text_bytes, kind = struct.unpack_from("<IIIII", data)
     if (magic, version, total, kind) != (_MAGIC, 2, len(data), _JSON):
         raise ValueError(f"not a whole GLB of version 2: {len(data)} bytes, {total} announced")
@@ -164,15 +168,17 @@ def _read(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64], Appearan
     attributes = primitive["attributes"]
     vertices = _array(document, binary, attributes["POSITION"]).astype(np.float64)
     faces = _array(document, binary, primitive["indices"]).astype(np.int64).reshape(-1, 3)
+    extras = document.get("extras", {})
     surface = document["materials"][0]["pbrMetallicRoughness"]
     r, g, b, _ = surface["baseColorFactor"]
     if "TEXCOORD_0" in attributes:
         uv = _array(document, binary, attributes["TEXCOORD_0"]).astype(np.float64)
         uv[:, 1] = 1.0 - uv[:, 1]
-        return vertices, faces, Appearance(texture=_texture(document, binary), uv=uv, factor=(r, g, b))
+        return vertices, faces, Appearance(texture=_texture(document, binary), uv=uv, factor=(r, g, b)), extras
     if "COLOR_0" in attributes:
-        return vertices, faces, Appearance(colours=_srgb(_array(document, binary, attributes["COLOR_0"])[:, :3]))
-    return vertices, faces, Appearance()
+        colours = _srgb(_array(document, binary, attributes["COLOR_0"])[:, :3])
+        return vertices, faces, Appearance(colours=colours), extras
+    return vertices, faces, Appearance(), extras
 
 
 def _array(document: dict, binary: memoryview, index: int) -> NDArray[np.generic]:

@@ -6,20 +6,18 @@ surface, chart by chart, so that no face spans two islands of the texture.
 
 from __future__ import annotations
 
+import igl
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from worker.mesh.appearance import Appearance, appearance, visuals
+from worker.mesh.fidelity import vertex_components
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
 
 _PLANAR_ERROR = 1e-5  # of the texture's width: a hundredth of a pixel at 1024
-_NEIGHBOURS = 12
 
 
 def reattach(old: trimesh.Trimesh, vertices: Floats, faces: Ints) -> trimesh.Trimesh:
@@ -61,8 +59,7 @@ def _by_chart(old: trimesh.Trimesh, look: Appearance, vertices: Floats, faces: I
     """Every new face takes the chart of the old face nearest to it; a vertex is split when its faces disagree."""
     assert look.uv is not None
     charts = _charts(np.asarray(old.faces), len(old.vertices))
-    centres = cKDTree(np.asarray(old.vertices)[old.faces].mean(axis=1))
-    _, nearest = centres.query(vertices[faces].mean(axis=1))
+    nearest, _ = _closest(old, np.arange(len(old.faces)), vertices[faces].mean(axis=1))
     chart = np.repeat(charts[nearest], 3)
     pairs, corner = np.unique(np.column_stack((faces.reshape(-1), chart)), axis=0, return_inverse=True)
     split = vertices[pairs[:, 0]]
@@ -72,9 +69,7 @@ def _by_chart(old: trimesh.Trimesh, look: Appearance, vertices: Floats, faces: I
 
 def _charts(faces: Ints, count: int) -> NDArray[np.intp]:
     """Number of the UV island of every face: what is connected through shared vertices."""
-    a, b = faces[:, [0, 1]].reshape(-1), faces[:, [1, 2]].reshape(-1)
-    graph = coo_matrix((np.ones(len(a), dtype=np.int8), (a, b)), shape=(count, count))
-    return connected_components(graph, directed=False)[1][faces[:, 0]]
+    return vertex_components(faces, count)[1][faces[:, 0]]
 
 
 def _lookup(
@@ -82,27 +77,21 @@ def _lookup(
 ) -> Floats:
     """Vertex values (n, k) of the old surface at the closest point of the same chart to each of (q, 3) points."""
     result = np.zeros((len(points), values.shape[1]))
-    triangles = np.asarray(old.vertices)[old.faces]
     order = np.argsort(charts, kind="stable")
     starts = np.searchsorted(charts[order], np.arange(charts.max() + 2))
     for chart in np.unique(point_charts):
         members = order[starts[chart] : starts[chart + 1]]
         asked = np.flatnonzero(point_charts == chart)
-        neighbours = min(_NEIGHBOURS, len(members))
-        _, near = cKDTree(triangles[members].mean(axis=1)).query(points[asked], k=neighbours)
-        face, weights = _closest(triangles, members[near.reshape(len(asked), neighbours)], points[asked])
+        face, weights = _closest(old, members, points[asked])
         result[asked] = np.einsum("qc,qck->qk", weights, values[np.asarray(old.faces)[face]])
     return result
 
 
-def _closest(triangles: Floats, candidates: Ints, points: Floats) -> tuple[Ints, Floats]:
-    """Of (q, c) candidate faces the one closest to each point, and the barycentric weights (q, 3) of that place."""
-    count, width = candidates.shape
-    corners = triangles[candidates.reshape(-1)]
-    repeated = np.repeat(points, width, axis=0)
-    closest = trimesh.triangles.closest_point(corners, repeated)
-    distance = ((closest - repeated) ** 2).sum(axis=1).reshape(count, width)
-    best = distance.argmin(axis=1) + np.arange(count) * width
-    weights = trimesh.triangles.points_to_barycentric(corners[best], closest[best])
+def _closest(old: trimesh.Trimesh, members: Ints, points: Floats) -> tuple[Ints, Floats]:
+    """Of the old faces in `members` the one closest to each point, and the barycentric weights (q, 3) of that place."""
+    vertices = np.asarray(old.vertices, dtype=np.float64)
+    faces = np.asarray(old.faces, dtype=np.int64)[members]
+    _, nearest, places = igl.point_mesh_squared_distance(np.ascontiguousarray(points), vertices, faces)
+    weights = trimesh.triangles.points_to_barycentric(vertices[faces[nearest]], places)
     weights = np.where(np.isfinite(weights).all(axis=1, keepdims=True), weights, 1 / 3).clip(0, 1)
-    return candidates.reshape(-1)[best], weights / weights.sum(axis=1, keepdims=True)
+    return members[nearest], weights / weights.sum(axis=1, keepdims=True)

@@ -12,9 +12,11 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from jobs.requests import MeshResult, RenditionOptions
+from jobs.requests import MeshResult, Notice, RenditionOptions
 from worker.mesh import formats, topology
 from worker.mesh.appearance import Appearance, appearance, vertex_colours
+from worker.mesh.fidelity import visible_mm
+from worker.mesh.notices import notices
 from worker.mesh.simplify import simplify
 
 _MM_PER_M = 1000.0
@@ -36,12 +38,27 @@ def make_rendition(mesh: trimesh.Trimesh, options: RenditionOptions) -> tuple[by
     With z up the front faces −y and the mesh stands on z = 0, as a slicer wants it; with y up it stays centred.
     GLB carries the texture; OBJ and PLY carry it sampled at their vertices; STL has no colours.
     """
-    if options.target_faces is not None:
-        mesh = simplify(mesh, options.target_faces)
+    mesh, told = _thinned(mesh, options)
     look = appearance(mesh)
     placed = _Placed(_placed_mm(np.asarray(mesh.vertices), options), np.asarray(mesh.faces), look)
     data, placed = _write(placed, options)
-    return data, _measured(data, placed, options)
+    return data, _measured(data, placed, options, told)
+
+
+def _thinned(mesh: trimesh.Trimesh, options: RenditionOptions) -> tuple[trimesh.Trimesh, tuple[Notice, ...]]:
+    """The mesh with the faces asked for, and what its reader should know."""
+    told = notices(mesh)
+    if options.target_faces is None:
+        return mesh, told
+    visible = visible_mm(options.size_mm)
+    found = simplify(mesh, options.target_faces, tolerance=visible / options.size_mm)
+    if not found.limited:
+        return found.mesh, told
+    message = (
+        f"{len(found.mesh.faces)} faces instead of {options.target_faces}: with fewer, parts would be lost or the shape"
+        f" would change by more than can go unseen at {options.size_mm:g} mm ({visible:.2g} mm)"
+    )
+    return found.mesh, (*told, Notice(code="more_faces", message=message))
 
 
 def _placed_mm(vertices: NDArray[np.float64], options: RenditionOptions) -> NDArray[np.float32]:
@@ -74,7 +91,7 @@ def _welded(placed: _Placed) -> tuple[_Placed, NDArray[np.intp]]:
     return _Placed(placed.vertices_mm[first], faces, placed.look), first
 
 
-def _measured(data: bytes, placed: _Placed, options: RenditionOptions) -> MeshResult:
+def _measured(data: bytes, placed: _Placed, options: RenditionOptions, told: tuple[Notice, ...]) -> MeshResult:
     vertices = placed.vertices_mm.astype(np.float64)
     surface = topology.topology(vertices, placed.faces)
     solid = surface.watertight and surface.winding_consistent
@@ -88,4 +105,5 @@ def _measured(data: bytes, placed: _Placed, options: RenditionOptions) -> MeshRe
         volume_mm3=topology.signed_volume(vertices, placed.faces) if solid else None,
         size_mm=(x, y, z),
         sha256=hashlib.sha256(data).hexdigest(),
+        notices=told,
     )

@@ -1,6 +1,8 @@
 // Talks to the service: adds the visitor's key, turns problem documents into errors that people can read.
 
 const KEY = "orfeas.key";
+/** Where the service's paths begin: this file's own address tells, also behind a proxy and under a sub-path. */
+export const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 const MOST_TRIES = 20; // each holds its answer for up to 25 s
 export const keyEvents = new EventTarget();
 
@@ -28,7 +30,7 @@ export async function call(path, options = {}) {
   if (currentKey()) headers.set("Authorization", `Bearer ${currentKey()}`);
   let response;
   try {
-    response = await fetch(path, { ...options, headers });
+    response = await fetch(ROOT + path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError({ status: 0, code: "unreachable", detail: "the service does not answer", retryable: true });
@@ -96,7 +98,13 @@ export const api = {
     const asked = query({ up_axis: up, target_faces: target });
     return (await file(`/api/jobs/${job.id}/model.glb${asked && `?${asked}`}`)).arrayBuffer();
   },
-  file: async (path) => (await file(path)).blob(),
+  file: async (path) => {
+    const answer = await file(path);
+    return { blob: await answer.blob(), notice: answer.headers.get("X-Notice") ?? "" };
+  },
+  eventsPath: (id) => `/api/jobs/${id}/events`,
+  previewPath: (id, sizePx) => `/api/jobs/${id}/preview.png?${query({ size_px: sizePx })}`,
+  viewUrl: (id) => `${ROOT}/api/jobs/${id}/view`,
   modelPath: (id, format, options) => `/api/jobs/${id}/model.${format}?${query(options)}`,
 };
 

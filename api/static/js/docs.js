@@ -1,6 +1,6 @@
 // Swagger UI over this service's own OpenAPI document, with the visitor's key if one is known.
 
-import { currentKey } from "./api.js";
+import { currentKey, ROOT } from "./api.js";
 
 function withKey(request) {
   if (currentKey() && !request.headers.Authorization) request.headers.Authorization = `Bearer ${currentKey()}`;
@@ -8,7 +8,7 @@ function withKey(request) {
 }
 
 globalThis.SwaggerUIBundle({
-  url: "/openapi.json",
+  url: `${ROOT}/openapi.json`,
   dom_id: "#docs",
   deepLinking: true,
   displayRequestDuration: true,

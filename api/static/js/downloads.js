@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { announce, button, el, find } from "./dom.js";
-import { complaint, fileName } from "./words.js";
+import { complaint, fileName, said } from "./words.js";
 
 const FORMATS = {
   glb: "colours and texture, for screens", stl: "shape alone, for printing", obj: "colours at corners", ply: "colours at corners",
@@ -47,8 +47,9 @@ export class Downloads {
     pressed.setAttribute("aria-busy", "true");
     this.#say(`Preparing the ${format.toUpperCase()}…`);
     try {
-      save(await api.file(api.modelPath(job.id, format, options)), fileName(job, format));
-      this.#say("");
+      const { blob, notice } = await api.file(api.modelPath(job.id, format, options));
+      save(blob, fileName(job, format));
+      this.#say(notice && said({ message: notice }));
       announce(`${format.toUpperCase()} downloaded`);
     } catch (error) {
       this.#say(complaint(error));

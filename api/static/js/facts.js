@@ -1,7 +1,7 @@
 // What a finished mesh is, and where it came from, as small pieces of the page.
 
 import { el, icon } from "./dom.js";
-import { bytes, count, isHit, millimetres, seconds, served, volume } from "./words.js";
+import { bytes, count, isHit, millimetres, said, seconds, served, volume } from "./words.js";
 
 /** Tiles with the measures of a job's result. */
 export function facts(result) {
@@ -14,6 +14,7 @@ export function facts(result) {
       ? tile("Watertight", "Yes", "ready to print", "good")
       : tile("Watertight", "No", "a slicer may have to close it", "poor"),
     tile("File", bytes(result.size_bytes), result.format.toUpperCase()),
+    ...(result.notices ?? []).map(({ message }) => tile("Notice", said({ message }), "", "poor")),
   ];
 }
 

@@ -43,7 +43,7 @@ export class Pictures {
     this.busy += 1;
     try {
       if (!this.urls.has(job.key)) {
-        const picture = await api.file(`${job.urls.preview}?size_px=${this.sizePx}`);
+        const { blob: picture } = await api.file(api.previewPath(job.id, this.sizePx));
         this.urls.set(job.key, URL.createObjectURL(picture));
       }
       image.src = this.urls.get(job.key);

@@ -64,7 +64,7 @@ export class Stage {
       actions.push(button(words, { icon: "again", kind: "small", onclick: () => this.again(file, job) }));
     }
     if (job.status === "succeeded" && this.history) {
-      actions.push(el("a", { class: "button small", href: job.urls.view, target: "_blank" }, icon("open"), "3D page"));
+      actions.push(el("a", { class: "button small", href: api.viewUrl(job.id), target: "_blank" }, icon("open"), "3D page"));
     }
     const bar = find(".stage-actions", this.root);
     const was = [...bar.children].map((child) => child.textContent).join();

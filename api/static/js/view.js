@@ -9,7 +9,7 @@ import { attachTheme } from "./theme.js";
 import { complaint, nameOf } from "./words.js";
 
 const RETRY_MS = 2000;
-const [id] = location.pathname.match(/[0-9a-f]{32}/);
+const [, id] = location.pathname.match(/\/api\/jobs\/([^/]+)\/view$/);
 
 attachTheme();
 attachKeyDialog();
@@ -30,7 +30,7 @@ async function follow() {
     const job = await api.job(id);
     show(job);
     if (job.finished_at) return;
-    await readEvents(job.urls.events, { told: ({ data }) => show(JSON.parse(data)) });
+    await readEvents(api.eventsPath(job.id), { told: ({ data }) => show(JSON.parse(data)) });
     if (!stage.job.finished_at) setTimeout(follow, RETRY_MS);
   } catch (error) {
     if (!stage.job || error.status === 404) fail(error);
