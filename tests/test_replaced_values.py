@@ -56,7 +56,9 @@ def start(server: RedisServer, tmp_path: Path) -> Iterator[Start]:
 
     def start_process(*, beats: bool = True, local: LRUCache | None = None, **shared: Any) -> Process:
         proxy = Proxy(server.port)
-        tiers = TieredCache(local or LRUCache(), RedisCache(proxy.url, **shared), Archive.open(str(tmp_path)))
+        tiers = TieredCache(
+            LRUCache() if local is None else local, RedisCache(proxy.url, **shared), Archive.open(str(tmp_path))
+        )
         agent = CacheAgent(tiers, tiers.shared, f"worker {len(started)}", silence_s=SILENCE_S)
         started.append(Process(tiers, agent, proxy))
         assert not beats or agent.beat()

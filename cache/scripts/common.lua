@@ -45,15 +45,14 @@ local function count(field, by) redis.call('HINCRBY', STATE, field, text(by or 1
 
 -- Whether there is a state with all its fields.
 local function read_state()
-  local names = { 'epoch', 'version', 'policy', 'floor', 'deleted', 'bytes', 'max_size', 'max_bytes', 'ttl_ms', 'stale',
-                  'stale_bytes', 'rebuild' }
-  local found = redis.call('HMGET', STATE, unpack(names))
-  state = {}
-  for i, field in ipairs(names) do state[field] = found[i] or nil end
-  state.rebuild = state.rebuild or ''
-  for _, field in ipairs(names) do
-    if not state[field] then return false end
+  local found = redis.call('HMGET', STATE, 'epoch', 'version', 'policy', 'floor', 'deleted', 'bytes', 'max_size',
+                           'max_bytes', 'ttl_ms', 'stale', 'stale_bytes', 'rebuild')
+  for i = 1, 11 do
+    if not found[i] then return false end
   end
+  state = { epoch = found[1], version = found[2], policy = found[3], floor = found[4], deleted = found[5],
+            bytes = found[6], max_size = found[7], max_bytes = found[8], ttl_ms = found[9], stale = found[10],
+            stale_bytes = found[11], rebuild = found[12] or '' }
   return true
 end
 
@@ -144,9 +143,10 @@ end
 
 -- Whether some entry has a life span that the expiry index does not know: among a few, chosen at random.
 local function expiry_is_lost()
-  for _, key in ipairs(redis.call('HRANDFIELD', ENTRIES, 16)) do
-    local entry = find(key)
-    if entry.expires > 0 and not redis.call('ZSCORE', EXPIRY, key) then return true end
+  local sample = redis.call('HRANDFIELD', ENTRIES, 8, 'WITHVALUES')
+  for i = 1, #sample, 2 do
+    local expires = string.match(sample[i + 1], '^%d+ %d+ %d+ %d+ %d+ (%d+) ')
+    if expires ~= '0' and not redis.call('ZSCORE', EXPIRY, sample[i]) then return true end
   end
   return false
 end
