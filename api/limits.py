@@ -8,6 +8,7 @@ from flask_limiter.util import get_remote_address
 
 from api.auth import PUBLIC_BLUEPRINTS
 from api.errors import Problem
+from cache.redis_client import make_pool
 from settings import Settings
 
 _NAME = "orfeas-limiter"
@@ -30,8 +31,8 @@ def limit_rates(app: Flask, settings: Settings) -> None:
         application_limits=[settings.effective_rate_limit],  # one budget, not one for each route
         application_limits_exempt_when=_is_public,
         headers_enabled=True,
-        storage_uri=settings.broker_url,
-        storage_options={"socket_connect_timeout": 0.2, "socket_timeout": 0.2, "retry": None},
+        storage_uri="redis://",  # any: the pool knows the address
+        storage_options={"connection_pool": make_pool(settings.broker_url, connect_timeout_s=0.2, timeout_s=0.2)},
         key_prefix="{orfeas}:rate",
         in_memory_fallback_enabled=True,
         strategy="moving-window",

@@ -121,13 +121,24 @@ def make_client(
     Raises:
         ValueError: the URL is not supported; the message repeats no part of it.
     """
-    pool = OrderedPool(
+    timing = {"connect_timeout_s": connect_timeout_s, "timeout_s": timeout_s}
+    return owned(make_pool(url, most_connections=most_connections, **timing, **options))
+
+
+def make_pool(
+    url: str, *, connect_timeout_s: float, timeout_s: float, most_connections: int = MOST_CONNECTIONS, **options: Any
+) -> OrderedPool:
+    """The pool of such a client, for a library that makes its own.
+
+    Raises:
+        ValueError: the URL is not supported; the message repeats no part of it.
+    """
+    return OrderedPool(
         max_connections=most_connections,
         **connection_arguments(url, _Tcp, _Tls, _Unix),
-        **timing(connect_timeout_s, timeout_s),
+        **time_outs(connect_timeout_s, timeout_s),
         **({"retry": Retry(NoBackoff(), 0)} | options),
     )
-    return owned(pool)
 
 
 def make_plain_client(url: str, *, connect_timeout_s: float, timeout_s: float, **options: Any) -> redis.Redis:
@@ -138,7 +149,7 @@ def make_plain_client(url: str, *, connect_timeout_s: float, timeout_s: float, *
     """
     pool = redis.ConnectionPool(
         **connection_arguments(url, redis.Connection, redis.SSLConnection, redis.UnixDomainSocketConnection),
-        **timing(connect_timeout_s, timeout_s),
+        **time_outs(connect_timeout_s, timeout_s),
         **({"retry": Retry(NoBackoff(), 0)} | options),
     )
     return owned(pool)
@@ -152,7 +163,7 @@ def connection_arguments(url: str, tcp: type, tls: type, unix: type) -> dict[str
     return address.connection_options() | known | ({} if address.socket else {"socket_keepalive": True})
 
 
-def timing(connect_timeout_s: float, timeout_s: float) -> dict[str, Any]:
+def time_outs(connect_timeout_s: float, timeout_s: float) -> dict[str, Any]:
     return {"socket_connect_timeout": connect_timeout_s, "socket_timeout": timeout_s}
 
 

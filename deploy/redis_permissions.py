@@ -68,8 +68,7 @@ CACHE = Needs(_BOTH | _CACHE, _CACHE_KEYS)
 JOBS = Needs(
     _BOTH | _JOBS,
     (
-        "{orfeas}:*", "generate*", "render*", "unacked*", "_kombu.*", "celeryev*", "*.celery.pidbox",
-        "*.reply.celery.pidbox", "LIMITS:*",
+        "{orfeas}*", "generate*", "render*", "unacked*", "_kombu.*", "celeryev*", "*.celery.pidbox*", "LIMITS:*",
     ),
     ("/{db}.celery.pidbox", "/{db}.celeryev/*", "/{db}.celeryev/worker.*"),
 )  # fmt: skip

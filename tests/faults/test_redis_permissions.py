@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from deploy.redis_permissions import CACHE, JOBS, WHOLE, lines
-from tests.e2e.fleet import PICTURE, Fleet
+from tests.e2e.fleet import Fleet
 from tests.e2e.processes import ROOT
 from tests.servers import RedisServer, wait_until
 
@@ -69,8 +69,5 @@ def test_exactly_the_listed_permissions_suffice(tmp_path: Path) -> None:
         ping = [sys.executable, "-m", "celery", "-A", "worker.app", "inspect", "ping"]
         told = subprocess.run(ping, cwd=ROOT, env=fleet._environment, capture_output=True, text=True, timeout=60)
         assert told.stdout.count("pong") == 2, told
-        again = fleet.http.post(
-            "/api/jobs", data={"generator": "lab", "name": "first"}, files={"image": ("a.png", PICTURE)}
-        )
-        assert again.status_code == 200
+        assert fleet.post("first", target_faces="100").status_code == 200
         assert fleet.redis.denied() <= DONE_WITHOUT
