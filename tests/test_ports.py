@@ -96,6 +96,13 @@ def test_stacks_that_start_at_once_take_different_ports(ports: Ports) -> None:
     third.release()
 
 
+def test_a_service_for_one_call_is_not_where_other_checkouts_look_for_a_lasting_one(ports: Ports) -> None:
+    settings = usual(room())
+    chosen = ports.choose(settings(flower_port=0), usual=False)
+    assert chosen.port != settings().port and chosen.redis_port != settings().redis_port and is_unused(chosen.port)
+    assert ports.choose(settings(port=settings().port), usual=False).port == settings().port, "it was named"
+
+
 def test_commands_find_the_stack_of_their_data_dir_and_no_dead_one(tmp_path: Path) -> None:
     settings, taken = Settings(data_dir=tmp_path), free_port()
     (tmp_path / "run").mkdir()
