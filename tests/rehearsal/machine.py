@@ -1,8 +1,8 @@
 """A machine for one rehearsal: a network of its own, in which the ports and names of the files are free to use.
 
 Each service gets a root folder that holds what its image would hold: the copied files, the packages that its
-requirement files lead to and no others, and this host's Python. Where this user may not set up namespaces, the services run
-on the host: with paths, ports and names replaced by such as exist there, as this user, all file systems writable.
+requirement files lead to and no others, and this host's Python. Where this user may not set up namespaces, the
+services run on the host: with paths, ports and names of the host instead, as this user, all file systems writable.
 """
 
 from __future__ import annotations
@@ -100,10 +100,12 @@ class Container:
     def probe(self, kind: str) -> tuple[int, str]:
         """Runs a probe that is a command: its exit status and what it says."""
         probe: Probe = self.service.probes[kind]
-        done = subprocess.run(
-            _command({**self._spec, "command": [self._here(word) for word in probe.command]}, self.log.with_suffix(f".{kind}")),
-            capture_output=True, text=True, timeout=probe.timeout_s,
-        )  # fmt: skip
+        spec = {**self._spec, "command": [self._here(word) for word in probe.command]}
+        command = _command(spec, self.log.with_suffix(f".{kind}"))
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=probe.timeout_s)
+        except subprocess.TimeoutExpired as late:
+            return 1, str(late)
         return done.returncode, done.stdout + done.stderr
 
     @property
