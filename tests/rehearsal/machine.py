@@ -163,7 +163,7 @@ class Machine:
         self._started.append(Container(service, process, self.folder / "redis.log"))
         return process
 
-    def wait_until(self, condition: Callable[[], object], what: str, limit_s: float = 60.0) -> None:
+    def wait_until(self, condition: Callable[[], object], what: str, limit_s: float = 120.0) -> None:
         """As the tests' own; a service that ends meanwhile ends the waiting."""
 
         def holds() -> bool:

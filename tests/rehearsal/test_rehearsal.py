@@ -23,7 +23,6 @@ from tests.servers import wait_until
 
 pytestmark = pytest.mark.slow
 
-START_LIMIT_S = 60.0
 # Longer than the default STOP_GRACE_S would let it run.
 GENERATION_S = 9.0
 KEYS = {"API_KEYS": "a-user-key", "ADMIN_KEYS": "an-admin-key"}
