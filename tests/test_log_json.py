@@ -15,7 +15,7 @@ import pytest
 from deploy.stack import Stack
 from deploy.stack.programs import programs
 from settings import Settings
-from tests.servers import RedisServer, free_port, wait_until
+from tests.servers import free_port, wait_until
 from tests.test_stack import ROOT, log_of, python
 
 CELERY = (sys.executable, "-m", "celery", "-A", "worker.app")
@@ -94,22 +94,3 @@ def test_supervisor_guard_and_embedded_redis_log_json(tmp_path: Path) -> None:
     assert set(logs) == {"broken.log", "guard.log", "redis.log", "supervisor.log"}
     assert {line["level"] for line in logs["supervisor.log"]} <= {"info", "warning", "error", "critical"}
     assert any("bye bye" in line["event"] for line in logs["redis.log"]), "it was stopped, and not killed"
-
-
-def test_workers_say_nothing_but_json_from_start_to_end(tmp_path: Path) -> None:
-    with RedisServer() as server:
-        environment = {
-            "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LOG_FORMAT": "json", "REDIS_URL": server.url,
-            "DATA_DIR": str(tmp_path), "STOP_GRACE_S": "2",
-        }  # fmt: skip
-        log = tmp_path / "log"
-        with log.open("wb") as output:
-            worker = subprocess.Popen(
-                [*CELERY, "worker", "-Q", "render", "-c", "1", "-n", "w@%h"], cwd=ROOT, env=environment, stdout=output,
-                stderr=output,
-            )  # fmt: skip
-        wait_until(lambda: "w@" in log.read_text() and "ready" in log.read_text(), 40, "the worker to be ready")
-        worker.terminate()
-        worker.wait(20)
-    events = [line["event"] for line in lines_of(log.read_text())]
-    assert any("shutdown" in event for event in events), events

@@ -21,7 +21,7 @@ from deploy.stack.announced import Announced
 from deploy.stack.ports import Ports, is_unused
 from deploy.stack.session import Session
 from settings import Settings
-from tests.rehearsal.machine import on_a_machine_of_its_own
+from tests.rehearsal.machine import isolated, on_a_machine_of_its_own
 from tests.servers import free_port, wait_until
 from tests.test_stack import ROOT
 
@@ -96,6 +96,13 @@ def test_stacks_that_start_at_once_take_different_ports(ports: Ports) -> None:
     third.release()
 
 
+def test_a_service_for_one_call_is_not_where_other_checkouts_look_for_a_lasting_one(ports: Ports) -> None:
+    settings = usual(room())
+    chosen = ports.choose(settings(flower_port=0), usual=False)
+    assert chosen.port != settings().port and chosen.redis_port != settings().redis_port and is_unused(chosen.port)
+    assert ports.choose(settings(port=settings().port), usual=False).port == settings().port, "it was named"
+
+
 def test_commands_find_the_stack_of_their_data_dir_and_no_dead_one(tmp_path: Path) -> None:
     settings, taken = Settings(data_dir=tmp_path), free_port()
     (tmp_path / "run").mkdir()
@@ -156,6 +163,8 @@ class Foreground:
 @on_a_machine_of_its_own
 def test_two_checkouts_beside_a_stranger_on_the_usual_port_start_and_are_found(tmp_path: Path) -> None:
     """As on a Mac, where AirPlay has port 5000 on all addresses."""
+    if not isolated():
+        pytest.skip("this user may not set up a network of its own, and the usual ports are somebody's")
     with ExitStack() as stack:
         for host, port in (("0.0.0.0", 5000), ("::", 5000), ("::1", 6399)):
             stack.enter_context(listen(host, port))

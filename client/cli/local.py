@@ -83,7 +83,7 @@ def service(url: str | None, api_key: str | None, *, lasting: bool = False) -> I
 
 @contextmanager
 def running_stack(settings: Settings) -> Iterator[Stack]:
-    """The whole service, ready for work; stopped at the end, also by SIGTERM.
+    """The whole service on free ports, ready for work; stopped at the end, also by SIGTERM.
 
     Raises:
         NotStarted: it did not come up; says why.
@@ -92,7 +92,7 @@ def running_stack(settings: Settings) -> Iterator[Stack]:
 
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with Stack(settings) as stack:
+        with Stack(settings, usual_ports=False) as stack:
             stack.wait_ready(READY_TIMEOUT_S, on_progress=say)
             yield stack
     except StackError as error:

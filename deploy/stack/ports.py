@@ -31,12 +31,16 @@ class Ports:
     def __init__(self) -> None:
         self._locks: list[int] = []
 
-    def choose(self, settings: Settings) -> Settings:
-        """The same settings; a port that the environment does not name is the next one that nobody listens on."""
+    def choose(self, settings: Settings, *, usual: bool = True) -> Settings:
+        """The same settings; a port that the environment does not name is the next one that nobody listens on.
+
+        Without `usual` it is any: a service that ends with a call must not be found where lasting ones are.
+        """
         chosen = {name: getattr(settings, name) for name in settings.model_fields_set}
         for name in _ports_of(settings):
             if name not in settings.model_fields_set:
-                chosen[name] = self._next_free(getattr(settings, name), {chosen.get(other) for other in _NAMES})
+                first = getattr(settings, name) if usual else _any_port()
+                chosen[name] = self._next_free(first, {chosen.get(other) for other in _NAMES})
         return type(settings)(**chosen)
 
     def release(self) -> None:
@@ -68,6 +72,12 @@ _NAMES = ("port", "flower_port", "redis_port")
 def _ports_of(settings: Settings) -> list[str]:
     """The settings of the ports that this host's programs listen on."""
     return [name for name in _NAMES if getattr(settings, name) and not (name == "redis_port" and settings.redis_url)]
+
+
+def _any_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def check_ports(programs: Iterable[Program]) -> None:

@@ -47,10 +47,12 @@ class Stack:
     """All programs of the service on this host, with one `DATA_DIR`.
 
     Used as a context manager it is started at the entry and stopped at the exit. When the process that started it
-    dies, however, the stack goes too. `only` runs other programs than the service's own.
+    dies, however, the stack goes too. `only` runs other programs than the service's own. Without `usual_ports` it
+    listens on any free ports, but for those that the environment names.
     """
 
-    def __init__(self, settings: Settings, only: Sequence[Program] | None = None) -> None:
+    def __init__(self, settings: Settings, only: Sequence[Program] | None = None, *, usual_ports: bool = True) -> None:
+        self._usual_ports = usual_ports
         self.settings = settings
         self._asked = settings
         self._ports = Ports()
@@ -95,7 +97,7 @@ class Stack:
         try:
             self._end_leftovers()
             if self._only is None:
-                self.settings = self._ports.choose(self._asked)
+                self.settings = self._ports.choose(self._asked, usual=self._usual_ports)
             self._programs = programs(self.settings) if self._only is None else list(self._only)
             check_ports(self._programs)
             self._start_supervisor()

@@ -32,7 +32,15 @@ def mount(source: str, target: str, flags: int) -> None:
 
 
 def enter(spec: dict[str, Any]) -> None:
-    root = spec["root"]
+    if (root := spec["root"]) is not None:
+        change_root(root, spec)
+    os.chdir(spec["directory"])
+    checked(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
+    os.execvpe(spec["command"][0], spec["command"], spec["environment"])
+
+
+def change_root(root: str, spec: dict[str, Any]) -> None:
+    """Also the host's name and the user."""
     checked(_libc.unshare(CLONE_NEWNS | CLONE_NEWUTS), "unshare")
     mount("none", "/", MS_REC | MS_PRIVATE)
     mount(root, root, MS_BIND)
@@ -43,12 +51,9 @@ def enter(spec: dict[str, Any]) -> None:
     name = spec["hostname"].encode()
     checked(_libc.sethostname(name, len(name)), "sethostname")
     os.chroot(root)
-    os.chdir(spec["directory"])
     os.setgroups([])
     os.setgid(spec["uid"])
     os.setuid(spec["uid"])
-    checked(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
-    os.execvpe(spec["command"][0], spec["command"], spec["environment"])
 
 
 if __name__ == "__main__":

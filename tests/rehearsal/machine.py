@@ -1,7 +1,8 @@
 """A machine for one rehearsal: a network of its own, in which the ports and names of the files are free to use.
 
-Needs root, as Docker does. Each service gets a root folder that holds what its image would hold: the copied files, the
-packages that its requirement files lead to and no others, and this host's Python.
+Each service gets a root folder that holds what its image would hold: the copied files, the packages that its
+requirement files lead to and no others, and this host's Python. Where this user may not set up namespaces, the
+services run on the host: with paths, ports and names of the host instead, as this user, all file systems writable.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import fcntl
 import functools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -31,7 +33,7 @@ import pytest
 from deploy.bootstrap.pip import ROOT
 from deploy.pins import pins, requirements_in
 from tests.rehearsal.files import Image, Probe, Service
-from tests.servers import server_binary, wait_until
+from tests.servers import free_port, server_binary, wait_until
 
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS, IFF_UP, IFF_LOOPBACK = 0x8914, 1, 8
@@ -39,8 +41,14 @@ HOST_FOLDERS = ("/bin", "/lib", "/lib64", "/usr", "/proc", "/dev", "/etc", sys.b
 NAMES = ("redis", "orfeas-redis")
 
 
+_FOLDERS = re.compile(r"(?<![\w.])(/srv/orfeas|/opt/orfeas|/venv|/var/lib/orfeas|/data|/lab|/home/orfeas)(?!\w)")
+_PORTS = re.compile(r"\b(5000|5555|6379|6399)\b")
+_NAMES = re.compile(rf"//({'|'.join(NAMES)}):")
+_thread = threading.local()
+
+
 def on_a_machine_of_its_own(test: Callable[..., None]) -> Callable[..., None]:
-    """Runs a test in a thread with a network namespace; the processes that it starts inherit it."""
+    """Runs a test in a thread with a network namespace, if it may; the processes that it starts inherit it."""
 
     @functools.wraps(test)
     def wrapped(*args: Any, **more: Any) -> None:
@@ -48,7 +56,7 @@ def on_a_machine_of_its_own(test: Callable[..., None]) -> Callable[..., None]:
 
         def run() -> None:
             try:
-                _unshare_network()
+                _thread.isolated = _unshare_network()
                 test(*args, **more)
             except BaseException as error:
                 raised.append(error)
@@ -62,34 +70,42 @@ def on_a_machine_of_its_own(test: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _unshare_network() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNET) != 0:
-        reason = f"this user may not set up a network of its own: {os.strerror(ctypes.get_errno())}"
-        if os.environ.get("CI") == "true" and os.geteuid() == 0:
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+def isolated() -> bool:
+    """Whether this thread has a machine of its own."""
+    return getattr(_thread, "isolated", False)
+
+
+def _unshare_network() -> bool:
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        return False
     with socket.socket() as any_socket:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP | IFF_LOOPBACK))
+    return True
 
 
 class Container:
     """A running service."""
 
-    def __init__(self, service: Service, process: subprocess.Popen[bytes], spec: dict[str, Any], log: Path) -> None:
+    def __init__(
+        self, service: Service, process: subprocess.Popen[bytes], log: Path, spec: dict[str, Any] | None = None,
+        here: Callable[[str], str] = str,
+    ) -> None:  # fmt: skip
         self.service = service
         self.process = process
         self.log = log
         self.stopped = False
-        self._spec = spec
+        self._spec = spec or {}
+        self._here = here
 
     def probe(self, kind: str) -> tuple[int, str]:
         """Runs a probe that is a command: its exit status and what it says."""
         probe: Probe = self.service.probes[kind]
-        done = subprocess.run(
-            _command({**self._spec, "command": list(probe.command)}, self.log.with_suffix(f".{kind}")),
-            capture_output=True, text=True, timeout=probe.timeout_s,
-        )  # fmt: skip
+        spec = {**self._spec, "command": [self._here(word) for word in probe.command]}
+        command = _command(spec, self.log.with_suffix(f".{kind}"))
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=probe.timeout_s)
+        except subprocess.TimeoutExpired as late:
+            return 1, str(late)
         return done.returncode, done.stdout + done.stderr
 
     @property
@@ -118,6 +134,7 @@ class Machine:
         self.folder = folder
         self._plugins = plugins or {}
         self._started: list[Container] = []
+        self._ports: dict[int, int] = {}
         (folder / "hosts").write_text("127.0.0.1 localhost " + " ".join(NAMES) + "\n")
         (folder / "passwd").write_text("root:x:0:0::/root:/bin/sh\norfeas:x:10001:10001::/home/orfeas:/bin/sh\n")
         (folder / "group").write_text("root:x:0:\norfeas:x:10001:\n")
@@ -133,16 +150,20 @@ class Machine:
                 process.kill()
             one.process.wait()
 
-    def redis(self, port: int = 6379) -> subprocess.Popen[bytes]:
+    def port(self, number: int) -> int:
+        """Where a service answers that the files give this port."""
+        return number if isolated() else self._ports.setdefault(number, free_port())
+
+    def redis(self) -> subprocess.Popen[bytes]:
         """The server that the files take from elsewhere."""
-        command = [server_binary(), "--port", str(port), "--dir", str(self.folder), "--save", ""]
+        command = [server_binary(), "--port", str(self.port(6379)), "--dir", str(self.folder), "--save", ""]
         with (self.folder / "redis.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
         service = Service("redis", Image(), tuple(command), {}, {}, 10)
-        self._started.append(Container(service, process, {}, self.folder / "redis.log"))
+        self._started.append(Container(service, process, self.folder / "redis.log"))
         return process
 
-    def wait_until(self, condition: Callable[[], object], what: str, limit_s: float = 60.0) -> None:
+    def wait_until(self, condition: Callable[[], object], what: str, limit_s: float = 120.0) -> None:
         """As the tests' own; a service that ends meanwhile ends the waiting."""
 
         def holds() -> bool:
@@ -156,21 +177,27 @@ class Machine:
         """`hostname` tells the containers of one service apart; `more` are variables that the operator adds."""
         name = hostname or service.name
         root = self._root(service)
+        here = functools.partial(self._as_here, root)
         binds = [[folder, folder] for folder in HOST_FOLDERS if Path(folder).exists()]
         binds += [[str(self.folder / file), f"/etc/{file}"] for file in ("hosts", "passwd", "group")]
         binds += [[str(_packages()), str(_packages())]]
         for target, volume in service.folders.items():
             folder = _made(self.folder / "volumes" / volume, service.image.uid)
-            _made(Path(f"{root}{target}"), service.image.uid)
+            for own in service.image.folders:
+                if own.startswith(f"{target}/"):  # Docker copies what an image has there into a new volume
+                    _made(folder / own.removeprefix(f"{target}/"), service.image.uid)
             binds.append([str(folder), target])
+            _mount_point(Path(f"{root}{target}"), folder, service.image.uid)
         if service.read_only:  # PrivateTmp
             binds.append([str(_made(self.folder / "tmp" / name, service.image.uid)), "/tmp"])
         spec = {
-            "root": str(root), "binds": binds, "hostname": name, "directory": service.image.directory,
-            "uid": service.image.uid, "command": list(service.command), "read_only": service.read_only,
+            "root": str(root) if isolated() else None, "binds": binds, "hostname": name,
+            "directory": here(service.image.directory), "uid": service.image.uid,
+            "command": [here(word) for word in service.command], "read_only": service.read_only,
             "environment": {
-                "PATH": f"{service.image.venv}/bin:/usr/bin:/bin", "HOME": "/home/orfeas",
-                **service.environment, **more,
+                "PATH": here(f"{service.image.venv}/bin:/usr/bin:/bin"), "HOME": here("/home/orfeas"),
+                **({} if isolated() else {"PORT": here("5000"), "REDIS_PORT": here("6399")}),
+                **{name: here(value) for name, value in {**service.environment, **more}.items()},
             },
         }  # fmt: skip
         log = self.folder / f"{name}.log"
@@ -178,8 +205,15 @@ class Machine:
             process = subprocess.Popen(
                 _command(spec, log), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
             )
-        self._started.append(Container(service, process, spec, log))
+        self._started.append(Container(service, process, log, spec, here))
         return self._started[-1]
+
+    def _as_here(self, root: Path, text: str) -> str:
+        """A word of a file; on the host, with its own folders, ports and names in place of the container's."""
+        if isolated():
+            return text
+        text = _NAMES.sub("//127.0.0.1:", _FOLDERS.sub(lambda found: f"{root}{found[0]}", text))
+        return _PORTS.sub(lambda found: str(self.port(int(found[0]))), text)
 
     def _root(self, service: Service) -> Path:
         image = service.image
@@ -193,14 +227,25 @@ class Machine:
             _made(Path(f"{root}{folder}"), image.uid)
         for source, target in image.copies:
             _copy(ROOT / source, Path(f"{root}{target}"))
-        _install(image, Path(f"{root}{image.venv}"), self._plugins)
+        _install(image, root, self._plugins)
         return root
 
 
 def _made(folder: Path, uid: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    os.chown(folder, uid, uid)
+    if os.geteuid() == 0:
+        os.chown(folder, uid, uid)
     return folder
+
+
+def _mount_point(path: Path, volume: Path, uid: int) -> None:
+    """A folder to mount the volume on; on the host, a link to it."""
+    if isolated():
+        _made(path, uid)
+    elif not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(volume)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -221,8 +266,10 @@ def _packages() -> Path:
     return Path(pytest.__file__).parent.parent
 
 
-def _install(image: Image, venv: Path, plugins: Mapping[str, Path]) -> None:
+def _install(image: Image, root: Path, plugins: Mapping[str, Path]) -> None:
     """A virtual environment with links to the packages that the requirement files lead to, and to no others."""
+    venv = Path(f"{root}{image.venv}")
+    python = f"{image.venv if isolated() else venv}/bin/python"
     site = venv / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     site.mkdir(parents=True)
     (venv / "bin").mkdir()
@@ -239,7 +286,7 @@ def _install(image: Image, venv: Path, plugins: Mapping[str, Path]) -> None:
             module, _, call = script.value.partition(":")
             path = venv / "bin" / script.name
             code = f"import sys\nfrom {module} import {call.split(' ')[0]} as run\nsys.exit(run())\n"
-            path.write_text(f"#!{image.venv}/bin/python\n{code}")
+            path.write_text(f"#!{python}\n{code}")
             path.chmod(0o755)
     for name, source in plugins.items():
         _copy(source, site / name)

@@ -23,7 +23,6 @@ from tests.servers import wait_until
 
 pytestmark = pytest.mark.slow
 
-START_LIMIT_S = 60.0
 # Longer than the default STOP_GRACE_S would let it run.
 GENERATION_S = 9.0
 KEYS = {"API_KEYS": "a-user-key", "ADMIN_KEYS": "an-admin-key"}
@@ -37,7 +36,9 @@ class Played:
 
     def __init__(self, machine: Machine, **headers: str) -> None:
         self.machine = machine
-        self.http = httpx.Client(base_url="http://localhost:5000", headers=headers, timeout=20, trust_env=False)
+        self.http = httpx.Client(
+            base_url=f"http://localhost:{machine.port(5000)}", headers=headers, timeout=20, trust_env=False
+        )
         self.lab = machine.folder / "volumes" / "lab"
 
     def answers(self, path: str, status: int = 200) -> bool:
@@ -106,7 +107,7 @@ def test_compose_without_keys_serves_and_lets_a_scaled_down_worker_finish(
         for one in (api, worker, render, flower):
             machine.wait_until(lambda one=one: one.healthy("healthcheck"), f"{one.service.name} to be healthy")
         play.succeeded(play.submit("first"))
-        streams = [stream() for _ in range(100)]
+        streams = [stream(machine.port(5000)) for _ in range(100)]
         began = time.monotonic()
         assert play.answers("/health") and time.monotonic() - began < 5, "streams leave threads for everybody else"
         for one in streams:
@@ -130,12 +131,14 @@ def test_kubernetes_pods_pass_their_probes_beside_services_of_any_name_and_finis
         for one in (worker, render):
             machine.wait_until(lambda one=one: one.healthy("startupProbe"), f"{one.service.name} to have started")
         for kind in ("readinessProbe", "livenessProbe"):
-            machine.wait_until(lambda kind=kind: passes(api, kind, 5000), f"{kind} of the API")
-        machine.wait_until(lambda: passes(flower, "readinessProbe", 5555), "Flower to be ready")
+            machine.wait_until(lambda kind=kind: passes(api, kind, machine.port(5000)), f"{kind} of the API")
+        machine.wait_until(lambda: passes(flower, "readinessProbe", machine.port(5555)), "Flower to be ready")
         play.scale_down_in_the_middle("middle", lambda: worker)
         redis.send_signal(signal.SIGSTOP)
-        machine.wait_until(lambda: not passes(api, "readinessProbe", 5000), "the API not to be ready without Redis")
-        assert passes(api, "livenessProbe", 5000), "a broken Redis must not restart the API"
+        machine.wait_until(
+            lambda: not passes(api, "readinessProbe", machine.port(5000)), "the API not to be ready without Redis"
+        )
+        assert passes(api, "livenessProbe", machine.port(5000)), "a broken Redis must not restart the API"
         assert render.healthy("livenessProbe"), "nor a worker"
         redis.send_signal(signal.SIGCONT)
     bucket.close()
@@ -173,7 +176,7 @@ def test_systemd_units_work_in_a_system_that_they_cannot_write_and_leave_nothing
         assert not psutil.wait_procs(members, timeout=1)[1], "systemd has nothing left to kill"
 
 
-def stream() -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", 5000), timeout=10)
+def stream(port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
     connection.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
     return connection
