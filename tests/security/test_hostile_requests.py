@@ -143,7 +143,7 @@ def test_odd_json_is_refused(live: Live, name: str, path: str) -> None:
 
 BASE64: dict[str, str] = {
     "with a line break": GOOD[:20] + "\n" + GOOD[20:],
-    "without its end": GOOD.rstrip("=")[:-1],
+    "without its end": GOOD[: len(GOOD) // 2],
     "for URLs": "-_" + GOOD,
     "of nothing": "",
     "of nothing, as data URI": "data:image/png;base64,",
