@@ -51,6 +51,9 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "test_benches.py::test_the_pictures_of_the_page_are_drawn": ("python -m bench.page_pictures",),
     "test_deploy_files.py::test_systemd_accepts_the_unit": ("systemd-analyze verify",),
     "test_cache_policy.py::test_the_command_replays_a_recorded_trace": ("python -m bench.cache_policy data/trace",),
+    "e2e/test_proxy.py::test_the_client_walks_the_same_way": (
+        "TRUSTED_PROXIES=unix gunicorn -k gthread --threads 32 --bind unix:/run/orfeas/api.sock api.wsgi:app",
+    ),
     "faults/test_chaos.py::test_random_kills_lose_no_job_and_double_none_and_nothing_grows": (
         "ORFEAS_CHAOS_S=600 pytest -s tests/faults/test_chaos.py",
     ),

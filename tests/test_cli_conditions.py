@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,11 @@ from typing import Any
 import pytest
 from flask import Response
 
+from client import AsyncClient
+from client.cli.orders import Order
+from client.cli.progress import Bars
+from client.cli.runs import Plan, Run, run_all
+from client.submission import JobOptions
 from tests.client_service import MESH, Service, problem, serving
 from tests.servers import wait_until
 
@@ -61,6 +67,17 @@ def test_a_name_that_is_not_utf_8_costs_nobody_a_mesh(orfeas: Orfeas, service: S
     assert done.returncode == 0 and (tmp_path / os.fsdecode(b"\xfe.stl")).read_bytes() == MESH
     done = orfeas("list", "--label", label)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
+
+
+def test_what_nobody_foresaw_of_one_picture_costs_nobody_else_a_mesh(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "cup.png").write_bytes(b"picture")
+    images = [tmp_path / "no\0name.png", tmp_path / "cup.png"]  # the first is a ValueError to open
+    runs = [Run(Order(image.name, image, tmp_path / f"{number}.glb")) for number, image in enumerate(images)]
+    plan = Plan(JobOptions(), at_once=2, wait=True, timeout_s=None, with_preview=False)
+    with Bars() as bars:
+        asyncio.run(run_all(AsyncClient(service.url), runs, plan, bars))
+    assert "ValueError" in str(runs[0].error) and runs[1].error is None
+    assert (tmp_path / "1.glb").read_bytes() == MESH
 
 
 def test_one_picture_that_cannot_be_read_costs_nobody_else_a_mesh(orfeas: Orfeas, tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_odd_json_is_refused(live: Live, name: str, path: str) -> None:
 
 BASE64: dict[str, str] = {
     "with a line break": GOOD[:20] + "\n" + GOOD[20:],
-    "without its end": GOOD.rstrip("=")[:-1],
+    "without its end": GOOD[: len(GOOD) // 2],
     "for URLs": "-_" + GOOD,
     "of nothing": "",
     "of nothing, as data URI": "data:image/png;base64,",
@@ -159,7 +159,7 @@ BASE64: dict[str, str] = {
 @pytest.mark.parametrize("name", BASE64)
 def test_odd_base64_is_a_bad_field_or_a_bad_picture(live: Live, name: str) -> None:
     answer = live.http.post("/api/jobs", json={"image": BASE64[name]})
-    taken = name == "parameters without end"
+    taken = name in ("with a line break", "parameters without end")
     assert answer.status_code in ((200, 202) if taken else (400, 422)), answer.text
 
 
