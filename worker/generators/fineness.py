@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 CELLS_ACROSS = 3.0  # a line or a gap: with fewer, lines break and counters close
+FINEST_CELL_PX = 0.67  # a pixel holds nothing that a finer one could show
 SHARE_OF_LINES = 10  # percent of the lines, and of the gaps, that may be finer than what counts
 WHOLE = 0.67  # of a line's own peak, at which it is still one line
 MOST_NODES = 8  # times the square of the asked resolution, on or beside the shape; on it as many as a full square has
@@ -47,6 +48,6 @@ def lines_of(coverage: np.ndarray) -> Lines:
 
 
 def affordable_px(coverage: np.ndarray, extent_px: np.ndarray, resolution: int) -> float:
-    """The finest cell that costs no more than a solid shape of this resolution does, in pixels."""
+    """The finest cell that shows anything and costs no more than a solid shape of this resolution does, in pixels."""
     inside_px = float(np.count_nonzero(coverage >= 0.5))
-    return float(np.sqrt(max(inside_px, extent_px.prod() / MOST_NODES)) / resolution)
+    return max(FINEST_CELL_PX, float(np.sqrt(max(inside_px, extent_px.prod() / MOST_NODES)) / resolution))
