@@ -7,9 +7,11 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.pictures import encoded
+from worker.generators.outline import MARGIN_CELLS, outline_of
 from worker.generators.registry import choose_device, discover
 from worker.images import decode
 from worker.masks import find_mask, working_picture
@@ -202,3 +204,28 @@ def test_a_single_pixel_becomes_a_mesh(place: tuple[int, int]) -> None:
     maker = discover()["inflate"]
     made = maker.generate(image, maker.Params(resolution=48), seed=0, progress=lambda *_: None)
     assert report(accept(made)).watertight
+
+
+LINES = {
+    "thin letters": lambda: word("DOOL", width=2),
+    "a long word": lambda: word("PILODPILO", width=4),
+    "small print": lambda: page("The quick brown fox & 8 geese booked abode", 48, "white"),
+    "cage": lambda: drawn(cage),
+    "crossing branches": lambda: drawn(branches),
+    "wire ring": lambda: drawn(hoop(30, 30, 370, 370, 3)),
+    "bangle": lambda: drawn(hoop(30, 30, 370, 370, 24)),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_lines_and_counters_survive_the_grid(name: str) -> None:
+    coverage = find_mask(working_picture(LINES[name]().convert("RGBA"))).coverage
+    outline = outline_of(coverage, resolution=320, smoothing=0.7, device=torch.device("cpu"))
+    assert counted((outline.field.numpy() > 0).astype(np.float32)) == counted(coverage)
+
+
+def test_a_solid_shape_gets_the_grid_that_was_asked_for() -> None:
+    for picture in (drawn(plate), drawn(lambda brush: brush.ellipse([40, 40, 1560, 1560], INK))):
+        coverage = find_mask(working_picture(picture)).coverage
+        outline = outline_of(coverage, resolution=100, smoothing=0.7, device=torch.device("cpu"))
+        assert max(outline.field.shape) <= 100 + 2 * MARGIN_CELLS + 2

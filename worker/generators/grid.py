@@ -11,6 +11,7 @@ from jobs.requests import Notice
 
 MOST_FACES = 1_000_000  # about 25 MB and 10 s; a slicer or a browser shows no more
 _INNER_SHARE = 0.97  # of the faces; the rest is the outline's
+SOLID_GRID = int(math.sqrt(_INNER_SHARE * MOST_FACES / 4))  # cells along a square that has as many faces
 CELLS_PER_PX = 2  # the blend of colours at an outline tells where in a pixel it runs; nothing finer is known
 LEAST_GRID = 320  # cells that also a small picture may have, for round forms: the finest default
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from jobs.errors import NoSurface
 from jobs.requests import Notice
-from worker.generators.grid import affordable
+from worker.generators.fineness import CELLS_ACROSS, affordable_px, lines_of
+from worker.generators.grid import SOLID_GRID, affordable
 
 MARGIN_CELLS = 2
 LEAST_CELLS_ACROSS = 24  # even a ribbon gets this many cells across, if the grid stays affordable
@@ -45,8 +46,10 @@ class Outline:
 def outline_of(coverage: np.ndarray, *, resolution: int, smoothing: float, device: torch.device) -> Outline:
     """Sample coverage (height, width; outline at 0.5) on about `resolution` cells along the shape's longer side.
 
-    `smoothing` is the radius of a Gaussian, in cells, that rounds off the pixels' stairs. Its notices name what was
-    too thin for the grid, and a grid coarser than asked for.
+    There are more of them where lines or gaps would be lost and the shape is so thin that it costs no more.
+
+    `smoothing` is the radius of a Gaussian, in cells, that rounds off the pixels' stairs. The outline's notices name
+    what was too thin for the grid, and a grid coarser than asked for.
 
     Raises:
         NoSurface: all of the shape is too thin for the grid.
@@ -59,17 +62,20 @@ def outline_of(coverage: np.ndarray, *, resolution: int, smoothing: float, devic
     ribbon = min(LEAST_CELLS_ACROSS * ratio, math.sqrt(RIBBON_FACES / 4 * ratio))
     fill = len(rows) / float(extent.max()) ** 2
     cells, told = affordable(resolution, longest_px=float(extent.max()), fill=fill)
-    cell = float(extent.max() / max(cells, ribbon))
+    lines = lines_of(coverage)
+    fine = max(lines.finest_px / CELLS_ACROSS, affordable_px(coverage, extent, min(cells, SOLID_GRID)))
+    cell = min(float(extent.max() / max(cells, ribbon)), fine)
     shape = np.ceil(extent / cell).astype(int) + 2 * MARGIN_CELLS + 1
     slack = (shape - 1) * cell - extent
     origin = low - slack / 2
     empty = Outline(torch.empty(int(shape[1]), int(shape[0])), cell, (float(origin[0]), float(origin[1])))
-    sigma = max(smoothing * cell, 0.7)
+    sigma = max(smoothing * cell, min(0.7, 0.35 * lines.finest_px))
     pad = int(np.ceil(3 * sigma)) + 2
     padded = cv2.copyMakeBorder(coverage, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=0.0)
     around = replace(empty, origin_px=(empty.origin_px[0] + pad, empty.origin_px[1] + pad))
-    field = _at_nodes(_blur(padded, sigma), around, cv2.BORDER_CONSTANT)
-    level = 0.5 if field.max() > 0.55 else 0.5 * float(field.max())
+    blurred = _blur(padded, sigma)
+    field = _at_nodes(blurred, around, cv2.BORDER_CONSTANT)
+    level = min(lines.level(blurred[pad:-pad, pad:-pad]), 0.9 * float(field.max()))
     field = field - level
     field[[0, -1], :] = field[:, [0, -1]] = np.minimum(field[0, 0], -level)
     told += _too_thin(coverage, Outline(torch.from_numpy(field), cell, empty.origin_px))
