@@ -5,14 +5,22 @@ It fits a smooth background and gives up when the border is not one; it does not
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
 from worker.masks.found import Found
+from worker.masks.shadow import cast_shadows
 
 MOST_NOISE = 4.0  # ΔE: a border noisier than this is no plain background
 LEAST_STEP, MOST_STEP = 7.0, 20.0  # ΔE between background and shape at which the outline is drawn
 ROUNDS = 12
+MOST_SHADOW = 0.65  # of what differs from the ground
+CRUMB = 0.02  # of the largest region: what a shadow or a faint outline leaves behind
+FAINT = 22.0  # ΔE between thing and ground: with less, noise and shading hide parts of the outline
+LEAST_FAINT, MOST_FAINT = 0.45, 3.0  # ΔE of the outline of a faint thing, its noise averaged out
+MOST_FAINT_CONFIDENCE = 0.49
 
 
 def mask_from_border(lab: np.ndarray, *, least_agreement: float) -> Found | None:
@@ -35,10 +43,57 @@ def mask_from_border(lab: np.ndarray, *, least_agreement: float) -> Found | None
     step = float(np.clip(0.5 * _otsu(distance), max(LEAST_STEP, 4.0 * noise), MOST_STEP))
     coverage = np.clip(distance / (2.0 * step), 0.0, 1.0).astype(np.float32)
     inside = coverage >= 0.5
+    contrast = float(distance[inside].mean() - distance[~inside].mean()) if 0 < inside.mean() < 1 else 0.0
+    if contrast < FAINT and (faint := _faint(lab - background, on_border)) is not None:
+        return faint
     if not inside.any():
         return None
-    contrast = float(distance[inside].mean() - distance[~inside].mean()) if not inside.all() else 0.0
-    return Found(coverage, agreement * min(1.0, contrast / 30.0))
+    shadow = cast_shadows(lab, background, inside)
+    sureness = min(1.0, contrast / 30.0)
+    if shadow.sum() > MOST_SHADOW * inside.sum():
+        sureness *= 0.4  # a soft grey thing, or a small one with a long shadow: nothing tells which
+    elif shadow.any():
+        beside = cv2.dilate(shadow.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        coverage[shadow | _crumbs(inside & ~shadow, beside)] = 0.0
+    return Found(coverage, agreement * sureness)
+
+
+def _faint(difference: np.ndarray, on_border: np.ndarray) -> Found | None:
+    """Coverage of a thing nearly as bright as its ground, by differences that only show once noise is averaged out.
+
+    `None` when the ground itself is as uneven as that.
+    """
+    sigma = max(1.5, 0.003 * max(difference.shape[:2]))
+    distance = np.linalg.norm(cv2.GaussianBlur(difference, (0, 0), sigma), axis=2)
+    step = max(LEAST_FAINT, 1.4 * float(np.percentile(distance[on_border], 99)))
+    if step > MOST_FAINT:
+        return None
+    inside = distance >= step
+    # The outline of what stands out clearly is where it stands out half as much as a little further in.
+    reach = 2 * math.ceil(3 * sigma) + 1
+    near_ground = cv2.dilate((~inside).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    further_in = cv2.dilate(distance, np.ones((reach, reach), np.uint8))
+    level = np.where(near_ground, np.maximum(further_in, 2.0 * step), 2.0 * step)
+    coverage = np.clip(distance / level, 0.0, 1.0).astype(np.float32)
+    inside = coverage >= 0.5
+    coverage[_crumbs(inside, inside)] = 0.0
+    inside = coverage >= 0.5
+    share = float(inside.mean())
+    if not 0.005 < share < 0.95:
+        return None
+    clearness = min(1.0, float(np.median(distance[inside])) / (4.0 * step))
+    return Found(coverage, MOST_FAINT_CONFIDENCE * clearness)
+
+
+def _crumbs(inside: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Regions much smaller than the largest one that reach into `among`."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=4)
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    small = areas < CRUMB * areas.max()
+    small[0] = False
+    small[np.setdiff1d(np.arange(len(areas)), labels[among])] = False
+    return small[labels]
 
 
 def _border(height: int, width: int) -> np.ndarray:

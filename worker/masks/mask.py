@@ -22,6 +22,7 @@ RoadChoice = Literal["auto", "alpha", "border", "grabcut", "frame"]
 
 VISIBLE = 8 / 255  # opacity under which nobody sees a pixel
 SURE = 0.5  # confidence under which a person is told that the mask may be wrong
+LEAST_SURE = 0.15  # confidence under which `auto` tries the next method
 FULL_FRAME = 0.995  # share of opaque pixels from which an alpha channel needs a hole to carry a shape
 
 
@@ -73,7 +74,7 @@ def _candidates(picture: WorkingPicture, road: RoadChoice, peak: float, seed: in
             yield Mask(coverage, "alpha", 1.0)
     if road in ("auto", "border"):
         found = mask_from_border(picture.lab, least_agreement=0.8 if road == "auto" else 0.0)
-        if found:
+        if found and (road == "border" or found.confidence >= LEAST_SURE):
             yield Mask(found.coverage, "border", found.confidence)
     if road in ("auto", "grabcut"):
         found = mask_by_grabcut(picture, seed=seed, least_confidence=0.5 if road == "auto" else 0.0)
