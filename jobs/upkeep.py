@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterator
 
+from jobs.listing import index_more
 from jobs.records import QUEUES
 from jobs.store import JobStore
 
@@ -48,7 +49,7 @@ def mend_index(store: JobStore) -> None:
     more = built != "all" or jobs != indexed
     fresh = built == "all"
     while more:
-        more, fresh = store.index_more(fresh=fresh), False
+        more, fresh = index_more(store, fresh=fresh), False
 
 
 def needed_files(store: JobStore) -> set[str]:

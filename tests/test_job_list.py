@@ -11,6 +11,7 @@ from redis import Redis
 
 from jobs.fleet import Fleet
 from jobs.janitor import Janitor
+from jobs.listing import index_more
 from jobs.store import JobStore, StoreLimits
 from tests.house import House
 from tests.job_fleet import a_request, a_submission, a_worker, claimed, finish, submitted
@@ -31,7 +32,7 @@ def listed(store: JobStore, **wanted: Any) -> list[str]:
 
 def looks(store: JobStore, **wanted: Any) -> tuple[list[str], int]:
     """What a first page holds, and how many times the index was asked for it."""
-    store.index_more()
+    index_more(store)
     run, asked = store.run, []
 
     def counted(script: str, **arguments: Any) -> Any:
@@ -64,7 +65,7 @@ def test_one_job_among_thousands_is_found_without_looking_at_the_others(
         assert ([job["id"] for job in page["jobs"]], page["next_cursor"]) == ([expected], None), query
     for query in ("status=failed", "label=nobody", "generator=other", "status=running&label=broken"):
         assert house.http.get(f"/api/jobs?{query}").json == {"jobs": [], "next_cursor": None}, query
-    while store.index_more():
+    while index_more(store):
         pass
     for wanted in ({"status": "running"}, {"status": "canceled", "owner": "ada"}, {"label": "mine"}):
         assert looks(store, **wanted)[1] == 1, "one look at the index, however many jobs there are"
