@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jobs.store import JobStore
 
+INDEX_AT_ONCE = 4  # times as many as are ended at once: it takes less
 _LOOK_AT_ONCE = 500  # jobs that one call of the script looks at, at most: some 5 ms of Redis' time
 
 
@@ -32,8 +33,8 @@ def index_more(store: JobStore, *, fresh: bool = False) -> bool:
     Raises: redis.RedisError.
     """
     more = {"fresh": True} if fresh else {}
-    limits = store.limits
-    return bool(store.run("index", at_once=limits.at_once, retention_s=limits.job_retention_s, **more))
+    at_once = INDEX_AT_ONCE * store.limits.at_once
+    return bool(store.run("index", at_once=at_once, retention_s=store.limits.job_retention_s, **more))
 
 
 def _by_age(store: JobStore, owner: str | None, before: str, at_once: int) -> Iterator[list[str]]:

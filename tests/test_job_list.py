@@ -21,7 +21,7 @@ MANY = 2100
 
 @pytest.fixture
 def store(text_redis: Redis) -> JobStore:
-    store = JobStore(text_redis, StoreLimits(queue_limit=10_000, at_once=10))
+    store = JobStore(text_redis, StoreLimits(queue_limit=10_000, at_once=2))
     Fleet(store).register(a_worker("w1"), [])
     return store
 
