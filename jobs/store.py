@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from jobs.errors import GenerationFailed, JobError
+from jobs.listing import pages_of_ids
 from jobs.records import QUEUES, Job, Queue, Work, job_from, pairs, work_from
 from jobs.requests import PreviewOptions, RenditionOptions
 from jobs.scripts import Scripts, TextRedis
@@ -32,7 +33,6 @@ _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)  # fields of ano
 DECLINED_MS = (500, 15_000)
 AWAITED_MS = 120_000  # a download waits 25 s, and whoever heard 503 has time to ask again
 HAND_OVER = 100  # renditions that one worker takes over with the mesh; the render workers get what is beyond
-LOOK_AT_ONCE = 500  # jobs that one call of the filtered list looks at, at most
 
 Outcome = Literal["new", "joined", "done", "repeat", "conflict", "full"]
 
@@ -62,7 +62,7 @@ class StoreLimits:
     queue_limit: int = 10_000
     job_retention_s: int = 7 * 86400
     idempotency_s: int = 86400
-    at_once: int = 100  # jobs that one script ends, indexes or forgets: some 5 ms of Redis' time
+    at_once: int = 50  # jobs that one script ends or forgets: some 3 ms of Redis' time
 
 
 @dataclass(frozen=True)
@@ -122,41 +122,10 @@ class JobStore:
         """Jobs from the newest to the oldest that match, beginning behind the id `before`; read `at_once` at a time."""
         given = {"status": status, "generator": generator, "label": label}
         wanted = {name: value for name, value in given.items() if value is not None}
-        pages = self._found(owner, before or "", wanted, at_once) if wanted else self._all(owner, before, at_once)
-        for ids in pages:
+        for ids in pages_of_ids(self, owner, before or "", wanted, at_once):
             jobs = (job for job in self.jobs(ids) if job is not None)
             # It may have begun or ended since it was found.
             yield from (job for job in jobs if all(getattr(job, name) == value for name, value in wanted.items()))
-
-    def _all(self, owner: str | None, before: str | None, at_once: int) -> Iterator[list[str]]:
-        index = f"{self.prefix}:jobs" + (f":{owner}" if owner is not None else "")
-        ids = [""] * at_once
-        while len(ids) == at_once:
-            ids = self.redis.zrange(
-                index, f"({before}" if before else "+", "-", desc=True, bylex=True, offset=0, num=at_once
-            )
-            yield ids
-            before = ids[-1] if ids else None
-
-    def _found(self, owner: str | None, before: str, wanted: dict[str, str], at_once: int) -> Iterator[list[str]]:
-        if owner is not None:
-            wanted = wanted | {"owner": owner}
-        most, at_the_end = at_once, False
-        while not at_the_end:
-            answer = self.run("find", before=before, want=at_once, most=most, **wanted)
-            if answer == "unbuilt":  # once, after an update from a version that kept no index
-                self.index_more()
-                continue
-            ids, last, end = answer
-            yield ids
-            before, at_the_end = last, bool(end)
-            most = at_once if len(ids) == at_once else min(2 * most, LOOK_AT_ONCE)
-
-    def index_more(self, *, fresh: bool = False) -> bool:
-        """One step of building the index behind the filters of `newest`; answers whether older jobs are left."""
-        more = {"fresh": True} if fresh else {}
-        limits = self.limits
-        return bool(self.run("index", at_once=limits.at_once, retention_s=limits.job_retention_s, **more))
 
     def cancel(
         self, job_id: str, *, because: str = "canceled by the caller"
@@ -335,7 +304,7 @@ class JobStore:
         """Moves up who has waited for long: from low after one `step_s`, from normal after two; answers how many."""
         return self.run("age", queues=QUEUES, step_ms=int(step_s * 1000), limit=limit)
 
-    def end_left_over(self, *, steps: int = 100) -> int:
+    def end_left_over(self, *, steps: int = 400) -> int:
         """Continues endings whose process has died between two steps, at most so many; answers how many jobs ended."""
         ended, key = 0, None
         for _ in range(steps):

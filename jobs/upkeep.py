@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterator
 
+from jobs.listing import INDEX_AT_ONCE, index_more
 from jobs.records import QUEUES
 from jobs.store import JobStore
 
@@ -39,7 +40,7 @@ def mend_index(store: JobStore) -> None:
     """
     after = None
     while after != "":
-        after = store.run("recheck", after=after or "", at_once=store.limits.at_once)
+        after = store.run("recheck", after=after or "", at_once=INDEX_AT_ONCE * store.limits.at_once)
     pipeline = store.redis.pipeline(transaction=True)
     pipeline.zcard(f"{store.prefix}:jobs")
     pipeline.zlexcount(f"{store.prefix}:list", "[c/", "(c0")
@@ -48,7 +49,7 @@ def mend_index(store: JobStore) -> None:
     more = built != "all" or jobs != indexed
     fresh = built == "all"
     while more:
-        more, fresh = store.index_more(fresh=fresh), False
+        more, fresh = index_more(store, fresh=fresh), False
 
 
 def needed_files(store: JobStore) -> set[str]:

@@ -11,7 +11,9 @@ from redis import Redis
 
 from jobs.fleet import Fleet
 from jobs.janitor import Janitor
+from jobs.listing import index_more
 from jobs.store import JobStore, StoreLimits
+from jobs.upkeep import forget_ended
 from tests.house import House
 from tests.job_fleet import a_request, a_submission, a_worker, claimed, finish, submitted
 
@@ -20,7 +22,7 @@ MANY = 2100
 
 @pytest.fixture
 def store(text_redis: Redis) -> JobStore:
-    store = JobStore(text_redis, StoreLimits(queue_limit=10_000, at_once=10))
+    store = JobStore(text_redis, StoreLimits(queue_limit=10_000, at_once=2))
     Fleet(store).register(a_worker("w1"), [])
     return store
 
@@ -31,7 +33,7 @@ def listed(store: JobStore, **wanted: Any) -> list[str]:
 
 def looks(store: JobStore, **wanted: Any) -> tuple[list[str], int]:
     """What a first page holds, and how many times the index was asked for it."""
-    store.index_more()
+    index_more(store)
     run, asked = store.run, []
 
     def counted(script: str, **arguments: Any) -> Any:
@@ -64,7 +66,7 @@ def test_one_job_among_thousands_is_found_without_looking_at_the_others(
         assert ([job["id"] for job in page["jobs"]], page["next_cursor"]) == ([expected], None), query
     for query in ("status=failed", "label=nobody", "generator=other", "status=running&label=broken"):
         assert house.http.get(f"/api/jobs?{query}").json == {"jobs": [], "next_cursor": None}, query
-    while store.index_more():
+    while index_more(store):
         pass
     for wanted in ({"status": "running"}, {"status": "canceled", "owner": "ada"}, {"label": "mine"}):
         assert looks(store, **wanted)[1] == 1, "one look at the index, however many jobs there are"
@@ -126,18 +128,24 @@ def test_jobs_of_a_version_without_the_index_are_listed_and_forgotten_like_other
     assert store.redis.ttl(f"{{orfeas}}:job:{ids[1]}") > store.limits.job_retention_s
 
 
-def test_what_a_process_of_the_version_before_did_comes_right_with_the_janitor(store: JobStore) -> None:
-    submitted(store, "a")
-    janitor = Janitor(store, [], jobs_kept=1000)
-    janitor.clean_jobs()
-    ended, unknown = submitted(store, "b"), submitted(store, "c", label="new")
+def test_what_a_worker_of_the_version_before_ended_moves_in_the_index(store: JobStore) -> None:
+    ended = submitted(store)
+    assert listed(store, status="queued") == [ended]
     store.redis.hset(f"{{orfeas}}:job:{ended}", mapping={"status": "succeeded", "finished_at": 1, "result": "{}"})
-    members = [one for one in store.redis.zrange("{orfeas}:list", 0, -1) if one.endswith(unknown)]
-    store.redis.zrem("{orfeas}:list", *members)
-    janitor.clean_jobs()
-    assert ended not in listed(store, status="queued")
-    assert listed(store, status="queued", label="new") == [unknown]
+    assert listed(store, status="queued") == [], "what the job itself says is true"
+    Janitor(store, [], jobs_kept=1000).clean_jobs()
     assert listed(store, status="succeeded") == [ended]
+
+
+@pytest.mark.parametrize("lost", ["one job", "the index"])
+def test_what_is_missing_in_the_index_comes_in_with_the_janitor(store: JobStore, lost: str) -> None:
+    """A process of the version before accepted it, or Redis lost it."""
+    ids = [submitted(store, picture, label=picture) for picture in "abc"]
+    assert listed(store, label="b") == [ids[1]]
+    members = store.redis.zrange("{orfeas}:list", 0, -1)
+    store.redis.zrem("{orfeas}:list", *(one for one in members if lost == "the index" or one.endswith(ids[1])))
+    Janitor(store, [], jobs_kept=1000).clean_jobs()
+    assert listed(store, label="b") == [ids[1]] and listed(store, status="queued") == ids[::-1]
 
 
 def test_what_is_forgotten_leaves_the_index(store: JobStore) -> None:
@@ -145,12 +153,11 @@ def test_what_is_forgotten_leaves_the_index(store: JobStore) -> None:
         submitted(store, picture, owner=f"owner-{picture}", label=picture)
         finish(store, claimed(store, picture))
     waits = submitted(store, "e", owner="ada", label="e")
-    janitor = Janitor(store, [], jobs_kept=2)
-    assert janitor.clean_jobs() == 3
+    assert forget_ended(store, kept=2) == 3
     assert len(listed(store, generator="inflate")) == 2
     assert listed(store, label="a") == [] and listed(store, label="e") == [waits]
     store.limits = StoreLimits(job_retention_s=0)
-    assert janitor.clean_jobs() == 1
+    assert forget_ended(store, kept=2) == 1
     assert all(one.endswith(waits) for one in store.redis.zrange("{orfeas}:list", 0, -1))
     assert [key for key in store.redis.scan_iter("{orfeas}:jobs:*") if store.redis.zcard(key)] == ["{orfeas}:jobs:ada"]
 

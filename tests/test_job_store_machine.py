@@ -346,6 +346,6 @@ def test_jobs_survive_any_interleaving(machine: type[Jobs]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck),
+            max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip
