@@ -31,6 +31,9 @@ _BOTH: dict[str, Arguments] = {
 }  # fmt: skip
 _CACHE: dict[str, Arguments] = {
     "lrange": (KEY, "0", "1"), "rpush": (KEY, "1"), "rpushx": (KEY, "1"), "memory|usage": (KEY,), "persist": (KEY,),
+    # For noticing a lost index and rebuilding it
+    "hexists": (KEY, "f"), "hkeys": (KEY,), "hlen": (KEY,), "hrandfield": (KEY, "1"), "hscan": (KEY, "0"),
+    "hvals": (KEY,), "scan": ("0",),
 }  # fmt: skip
 _JOBS: dict[str, Arguments] = {
     "hincrbyfloat": (KEY, "f", "1"), "hkeys": (KEY,), "xrevrange": (KEY, "+", "-"), "pttl": (KEY,),
