@@ -31,10 +31,17 @@ _BOTH: dict[str, Arguments] = {
 }  # fmt: skip
 _CACHE: dict[str, Arguments] = {
     "lrange": (KEY, "0", "1"), "rpush": (KEY, "1"), "rpushx": (KEY, "1"), "memory|usage": (KEY,), "persist": (KEY,),
+    # For noticing a lost index and rebuilding it
+    "hexists": (KEY, "f"), "hkeys": (KEY,), "hlen": (KEY,), "hrandfield": (KEY, "1"), "hscan": (KEY, "0"),
+    "hvals": (KEY,), "scan": ("0",),
 }  # fmt: skip
 _JOBS: dict[str, Arguments] = {
     "hincrbyfloat": (KEY, "f", "1"), "hkeys": (KEY,), "xrevrange": (KEY, "+", "-"), "pttl": (KEY,),
-    "sadd": (KEY, "m"), "scard": (KEY,), "smembers": (KEY,), "srem": (KEY, "m"),
+    "hsetnx": (KEY, "f", "1"), "mget": (KEY,), "scan": ("0",),
+    "sadd": (KEY, "m"), "scard": (KEY,), "sismember": (KEY, "m"), "smembers": (KEY,), "spop": (KEY, "1"),
+    "srandmember": (KEY, "1"), "srem": (KEY, "m"), "sscan": (KEY, "0"),
+    "zlexcount": (KEY, "-", "+"), "zrangebylex": (KEY, "-", "+"), "zremrangebyscore": (KEY, "0", "1"),
+    "zrevrangebylex": (KEY, "+", "-"),
     # Celery's and Flower's
     "brpop": (KEY, "1"), "lpush": (KEY, "1"), "rpop": (KEY,), "lindex": (KEY, "0"), "ltrim": (KEY, "0", "1"),
     "publish": ("/0.orfeas", "1"), "watch": (KEY,), "unwatch": (),

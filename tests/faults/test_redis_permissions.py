@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
-from deploy.redis_permissions import CACHE, JOBS, WHOLE, lines
+from deploy.redis_permissions import CACHE, JOBS, WHOLE, Needs, lines
 from tests.e2e.fleet import Fleet
 from tests.e2e.processes import ROOT
 from tests.servers import RedisServer, wait_until
@@ -34,6 +36,13 @@ class RestrictedRedis(RedisServer):
     def denied(self) -> set[str]:
         with self.client(decode_responses=True) as admin:
             return {str(entry["object"]) for entry in admin.acl_log()}
+
+
+@pytest.mark.parametrize(("needs", "folder"), [(JOBS, "jobs/lua"), (CACHE, "cache/scripts")])
+def test_every_command_of_the_scripts_is_listed(needs: Needs, folder: str) -> None:
+    scripts = "\n".join(path.read_text() for path in (ROOT / folder).glob("*.lua"))
+    called = {name.lower() for name in re.findall(r"redis\.p?call\('(\w+)'", scripts)}
+    assert called - {name.partition("|")[0] for name in needs.commands} == set()
 
 
 def test_the_page_lists_what_is_needed() -> None:
