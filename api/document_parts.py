@@ -36,6 +36,12 @@ _SERVED = ["MISS", "HIT-L1", "HIT-L2", "HIT-ARCHIVE", "COALESCED"]
 HEADERS: dict[str, Any] = {
     "X-Request-ID": _header("The request's id, in every log line about it", "5f3c1d2e9a8b7c6d"),
     "X-Cache": _header("How it was served", "HIT-L2", required=False, type="string", enum=_SERVED),
+    "X-Notice": _header(
+        "What was left out of the mesh, guessed or done otherwise than asked",
+        "3138 faces instead of 2771: with fewer, parts would be lost",
+        required=False,
+        type="string",
+    ),
     "Location": _header("The job", "/api/jobs/0123456789abcdef0123456789abcdef"),
     "Retry-After": _header("Seconds to wait before the next try", 5, type="integer", minimum=0),
     "ETag": _header("SHA-256 of the bytes; the same URL always has the same", '"9f86d081884c7d65"'),
@@ -80,7 +86,7 @@ REQUEST_HEADERS: dict[str, tuple[str, ...]] = {
     "stream_job": ("Last-Event-ID",),
 }
 
-_WHOLE = ("ETag", "Content-Disposition", "Cache-Control", "X-Cache")
+_WHOLE = ("ETag", "Content-Disposition", "Cache-Control", "X-Cache", "X-Notice")
 RESPONSE_HEADERS: dict[tuple[str, str], tuple[str, ...]] = {
     ("submit_job", "200"): ("Location", "X-Cache"),
     ("submit_job", "202"): ("Location", "X-Cache"),

@@ -64,7 +64,7 @@ def _fewer(original: Original, target: int) -> Part:
     wrong = original.unlike(quick)
     if len(quick.faces) <= target and not wrong.any():
         return quick
-    start = _start(original, target)
+    start = _start(original, target, quick, wrong)
     work = original.regular
     fixed, base = start.only(~work), start.only(work)
     left = target - len(fixed.faces)
@@ -103,7 +103,7 @@ def _quick(original: Original, target: int) -> Part:
     return original.labelled(*_compact(np.array(points), corners[~topology.has_repeated_index(corners)]))
 
 
-def _start(original: Original, target: int) -> Part:
+def _start(original: Original, target: int, quick: Part, wrong: Bools) -> Part:
     """Where the careful collapse begins: what the fast one left of each body, or the original where that is wrong."""
     found: list[Part] = []
     missing = np.ones(original.count, dtype=bool)
@@ -111,8 +111,10 @@ def _start(original: Original, target: int) -> Part:
         goal = room * max(target, _LEAST_START)
         if goal >= len(original.part.faces) or not missing.any():
             break
-        quick = _quick(original, goal)
-        wrong = original.unlike(quick, among=missing)
+        if len(quick.faces) < goal:  # otherwise the fast one stopped there by itself, and would again
+            quick = _quick(original, goal)
+            wrong = original.unlike(quick, among=missing)
+        wrong = wrong & missing
         found.append(quick.only(missing & ~wrong))
         missing = wrong
     return joined([*found, original.part.only(missing)])
