@@ -5,17 +5,14 @@ They start in the process that answers requests: a parent that loads the applica
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 
-from kombu.exceptions import OperationalError
-from redis import RedisError
-
 from api.deliveries import deliver_webhooks
 from api.services import Services, follow_fleet
+from cache.loops import Loop
 
-log = logging.getLogger(__name__)
+AGAIN_S = 1.0
 
 
 class Background:
@@ -25,6 +22,7 @@ class Background:
         self._services = services
         self._started_in = 0
         self._lock = threading.Lock()
+        self._connecting = Loop("first-connections", self._connect, every_s=AGAIN_S)
 
     def start(self) -> None:
         if self._started_in == os.getpid():
@@ -35,12 +33,13 @@ class Background:
             self._started_in = os.getpid()
         follow_fleet(self._services)
         deliver_webhooks(self._services)
-        threading.Thread(target=self._connect, name="first-connections", daemon=True).start()
+        self._connecting.start()
 
     def _connect(self) -> None:
-        """Opens what the first burst of requests would otherwise open in its midst."""
-        try:
-            self._services.store.depths()
-            self._services.sender.connect()
-        except (RedisError, OperationalError) as error:
-            log.warning("Redis does not answer yet: %s", error)
+        """Opens, once Redis answers, what the first burst of requests would otherwise open in its midst.
+
+        Raises: redis.RedisError.
+        """
+        self._services.store.depths()
+        self._services.sender.connect()
+        self._connecting.close()

@@ -20,7 +20,7 @@ from api.outbound import NoAnswer, Outbound
 from api.schemas import JobBody
 from api.services import Services
 from api.signatures import Signer
-from cache.background import Loop
+from cache.loops import Loop
 from jobs.store import JobStore
 from jobs.webhooks import DAY_S, Delivery, Outbox, Try
 from version import VERSION

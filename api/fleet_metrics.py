@@ -17,7 +17,7 @@ from prometheus_client.utils import floatToGoString
 from redis import RedisError
 
 from api.services import Services
-from cache.background import THREADS
+from cache.loops import THREADS
 from jobs.errors import JobError
 from jobs.figures import Durations, Figures, read_figures
 from jobs.fleet import WorkerInfo

@@ -11,7 +11,7 @@ from typing import Any
 
 from redis import RedisError
 
-from cache.background import Loop
+from cache.loops import Loop
 
 log = logging.getLogger(__name__)
 

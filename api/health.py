@@ -10,7 +10,7 @@ from redis import RedisError
 from api.problems import problems
 from api.schemas import HealthBody, ReadyBody, WorkerBody
 from api.services import services
-from cache.background import THREADS
+from cache.loops import THREADS
 from version import VERSION
 
 health = APIBlueprint("health", __name__, abp_tags=[Tag(name="service")])

@@ -11,8 +11,8 @@ from redis import Redis
 from api.queue import make_sender
 from cache.agent import CacheAgent
 from cache.archive import Archive
-from cache.background import Loop
 from cache.fleet import FleetCache
+from cache.loops import Loop
 from cache.lru import LRUCache
 from cache.redis import RedisCache
 from cache.redis_client import make_client

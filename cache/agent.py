@@ -20,8 +20,8 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from cache.archive_listing import Usage
-from cache.background import Loop
 from cache.fleet_config import LocalConfig
+from cache.loops import Loop
 from cache.redis import RedisCache
 from cache.redis_admin import stats
 from cache.redis_link import connect

@@ -9,7 +9,7 @@ import secrets
 import time
 from types import TracebackType
 
-from cache.background import Loop
+from cache.loops import Loop
 from cache.redis_link import RedisLink
 
 LEASE_S = 2.0

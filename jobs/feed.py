@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from cache.background import Loop
+from cache.loops import Loop
 from jobs.scripts import TextRedis
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from cache.archive import Archive
 from cache.archive_listing import Item, Usage
-from cache.background import Loop
+from cache.loops import Loop
 from jobs.store import JobStore
 from jobs.upkeep import forget_ended, mend_index, needed_files
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cache.background import THREADS, Threads
+from cache.loops import THREADS, Threads
 from jobs.store import JobStore
 
 

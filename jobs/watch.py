@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from cache.background import Loop
+from cache.loops import Loop
 from jobs.broker import Sender
 from jobs.fleet import Fleet, Liveness
 from jobs.mending import EVERY_S, mend

@@ -14,6 +14,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "./orfeas test",
         "./orfeas test tests/test_stack.py tests/test_stack_service.py",
         "./orfeas test tests/test_deploy_files.py",
+        "./orfeas test tests/rehearsal",
     ),
     "test_bootstrap.py::test_cuda_that_nobody_asked_for_is_refused_before_it_is_fetched": (
         "ORFEAS_TORCH=cuda ./orfeas up",
@@ -52,7 +53,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "test_deploy_files.py::test_systemd_accepts_the_unit": ("systemd-analyze verify",),
     "test_cache_policy.py::test_the_command_replays_a_recorded_trace": ("python -m bench.cache_policy data/trace",),
     "e2e/test_proxy.py::test_the_client_walks_the_same_way": (
-        "TRUSTED_PROXIES=unix gunicorn -k gthread --threads 32 --bind unix:/run/orfeas/api.sock api.wsgi:app",
+        "TRUSTED_PROXIES=unix gunicorn --threads 32 --bind unix:/run/orfeas/api.sock api.wsgi:app",
     ),
     "faults/test_chaos.py::test_random_kills_lose_no_job_and_double_none_and_nothing_grows": (
         "ORFEAS_CHAOS_S=600 pytest -s tests/faults/test_chaos.py",

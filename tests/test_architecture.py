@@ -99,7 +99,7 @@ def test_threads_are_started_in_one_file() -> None:
         if isinstance(node, ast.Attribute | ast.Name)
         and getattr(node, "attr", getattr(node, "id", "")) in ("Thread", "Timer", "start_new_thread")
     }
-    assert starters == {"cache/background.py"}
+    assert starters == {"cache/loops.py"}
 
 
 def test_the_environment_is_read_in_one_file() -> None:

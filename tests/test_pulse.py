@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from cache.background import Threads
+from cache.loops import Threads
 from jobs.fleet import Fleet, GeneratorCard
 from jobs.records import Work
 from jobs.store import JobStore

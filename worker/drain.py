@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from cache.background import Loop
+from cache.loops import Loop
 from worker.attending import Attending
 
 log = logging.getLogger(__name__)

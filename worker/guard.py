@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Protocol
 
-from cache.background import Loop
+from cache.loops import Loop
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from cache.background import THREADS, Loop, Threads
+from cache.loops import THREADS, Loop, Threads
 from jobs.errors import TimedOut
 from jobs.fleet import Fleet, GeneratorCard, Owned, WorkerInfo
 from jobs.store import STALL_SHOWN_S, JobStore

@@ -10,7 +10,7 @@ import logging
 import queue
 from collections.abc import Callable
 
-from cache.background import Loop
+from cache.loops import Loop
 from jobs.revocation import cancel_revoked
 from jobs.store import JobStore
 

@@ -82,7 +82,7 @@ def public(request: pytest.FixtureRequest, fleet: tuple[Fleet, str]) -> str:
 def over_a_unix_socket(fleet: Fleet) -> str:
     folder, port = fleet.settings.data_dir.parent, free_port()
     url, address = f"http://127.0.0.1:{port}/orfeas", f"unix:{folder}/api.sock"
-    command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", "16", "--bind", address]
+    command = [sys.executable, "-m", "gunicorn", "--threads", "16", "--bind", address]
     settings = {**fleet.settings.as_environment(), "PUBLIC_URL": url, "TRUSTED_PROXIES": "unix"}
     log = folder / "api-unix.log"
     fleet.running["api-unix"] = Running("api-unix", [*command, "--no-control-socket", "api.wsgi:app"], settings, log)

@@ -13,8 +13,8 @@ from redis.exceptions import ResponseError
 from api import deliveries
 from api.services import follow_fleet
 from cache.agent import CacheAgent
-from cache.background import THREADS, Loop, Threads
 from cache.errors import ArchiveUnavailable
+from cache.loops import THREADS, Loop, Threads
 from jobs.feed import ChangeFeed
 from jobs.store import JobStore
 from jobs.threads import report_failures
