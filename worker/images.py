@@ -11,7 +11,9 @@ import numpy as np
 from PIL import ExifTags, Image, ImageChops
 
 from jobs.errors import BadImage, JobError
+from jobs.picture_png import has_damaged_pixels
 from jobs.pictures import open_picture
+from jobs.requests import Notice
 from worker.decoding.colour import to_srgb
 from worker.decoding.opacity import cover, divided, split_opacity, without_division
 from worker.decoding.samples import key_of_wide_colours, wide_samples
@@ -67,6 +69,14 @@ def decode(data: bytes, *, max_megapixels: float, working_px: int | None = None)
     except Exception as error:  # decoders raise whatever their parsers trip over; for the caller it is one thing
         reason = str(error).strip() or type(error).__name__
         raise BadImage(f"the picture is cut off or damaged and cannot be decoded: {reason}; send it whole") from error
+
+
+def notices_of(data: bytes) -> tuple[Notice, ...]:
+    """What a person should know of a picture that was decoded."""
+    if not has_damaged_pixels(data):
+        return ()
+    message = "the picture's checksum is wrong: parts of it may be damaged; send it again if the mesh looks wrong"
+    return (Notice(code="damaged_picture", message=message),)
 
 
 def _loaded(image: Image.Image, working_px: int | None) -> Image.Image:

@@ -23,10 +23,11 @@ from jobs.requests import GenerationRequest, PreviewOptions
 from jobs.states import Served, served_from
 from jobs.store import JobStore
 from worker.attending import Attending, NotHere, Reporter
-from worker.images import decode
+from worker.images import decode, notices_of
 from worker.keeping import keep_patiently
 from worker.mesh import canonical
 from worker.mesh.gate import accept, report
+from worker.mesh.notices import notices, with_notices
 from worker.mesh.preview import preview_png
 from worker.mesh.renditions import make_rendition
 from worker.workshop import Workshop
@@ -121,12 +122,14 @@ class Runner:
         started = time.perf_counter()
         tell(0, "load")
         generator = workshop.ready(request.generator, request.revision)
-        image = decode(self._input(request), max_megapixels=self._max_megapixels)
+        upload = self._input(request)
+        image = decode(upload, max_megapixels=self._max_megapixels)
         params = generator.Params.model_validate(request.params)
         begun = time.perf_counter()
         mesh = accept(generator.generate(
             image, params, seed=request.seed, progress=lambda part, stage: tell(_GENERATED * part, stage)
         ))  # fmt: skip
+        mesh = with_notices(mesh, (*notices_of(upload), *notices(mesh)))
         generate_s = time.perf_counter() - begun
         made = Canonical(canonical.encode(mesh), generate_s)
         tell(_GENERATED, "store")

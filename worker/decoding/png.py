@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import struct
+from itertools import islice
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+from jobs.picture_png import SIGNATURE, chunks
+
 _CHUNKS_LIMIT = 10_000
 
 
 def chunks_before_pixels(data: bytes) -> dict[bytes, bytes]:
     """Bodies of the first chunk of each kind before IDAT; empty for what is no PNG (PNG third edition §5.6)."""
     found: dict[bytes, bytes] = {}
-    at = len(SIGNATURE)
-    if not data.startswith(SIGNATURE):
-        return found
-    for _ in range(_CHUNKS_LIMIT):
-        if at + 8 > len(data):
-            break
-        length, kind = struct.unpack_from(">I4s", data, at)
+    for kind, start, length in islice(chunks(data), _CHUNKS_LIMIT):
         if kind in (b"IDAT", b"IEND"):
             break
-        found.setdefault(kind, data[at + 8 : at + 8 + min(length, 64)])
-        at += 12 + length
+        found.setdefault(kind, data[start : start + min(length, 64)])
     return found
 
 
