@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
 from tests.servers import RedisServer
+
+# Which tests `./orfeas test` runs one after the other while others run beside them: what breaks a fleet of processes
+# needs one core for itself.
+ONE_BY_ONE = {"browser": "fleets", "e2e": "fleets", "faults": "fleets", "rehearsal": "fleets", "security": "security"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in ONE_BY_ONE:
+            item.add_marker(pytest.mark.xdist_group(ONE_BY_ONE[folder]))
 
 
 @pytest.fixture(scope="session")

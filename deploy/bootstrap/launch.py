@@ -13,6 +13,8 @@ from deploy.bootstrap.pip import ROOT
 
 RUN = ("requirements.txt",)
 TEST = ("requirements.txt", "requirements-test.txt")
+# The whole suite, on two cores: the fleets of real processes wait most of their time. Chosen tests run one by one.
+WHOLE_SUITE = ("-n", "2", "--dist", "loadgroup")
 # Bytecode is written at first use, not at installation; without it each import of torch takes 2.5 s longer.
 NOT_HANDED_ON = ("PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
 
@@ -28,7 +30,7 @@ def launch(arguments: list[str]) -> int:
         environment.make_ready(TEST if testing else RUN)
         if testing:
             os.chdir(ROOT)
-            _become(environment.python, ["-m", "pytest", *arguments[1:]])
+            _become(environment.python, ["-m", "pytest", *(arguments[1:] or WHOLE_SUITE)])
         _become(environment.python, ["-m", "client", *arguments])
     except SetupError as error:
         print(f"\norfeas: {error}", file=sys.stderr)

@@ -31,7 +31,7 @@ SETTLE_S = 90.0
 # Small, so that they are full before memory is measured: a cache that fills is no leak.
 SMALL_CACHES = {"cache_max_size": 50, "cache_shared_max_size": 100}
 # What may stay in Redis for ever: one of each, or one of each name that the operator chose.
-FOR_EVER = ("cards", "changes", "counters", "owners", "pace", "seconds:", "token", "workers", "worker:")
+FOR_EVER = ("cards", "changes", "counters", "list:built", "owners", "pace", "seconds:", "token", "workers", "worker:")
 # The shared tier's hundred entries, the stream of changes, every client's buffers; and per job an idempotency key,
 # which lives for a day.
 REDIS_EMPTY_BYTES, REDIS_KEY_BYTES = 6_000_000, 500
