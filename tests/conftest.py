@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import redis
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.servers import RedisServer
 
-# Which tests `./orfeas test` runs one after the other while others run beside them: what breaks a fleet of processes
-# needs one core for itself.
+# Folders whose tests `./orfeas test` runs one after the other while others run beside them: what breaks a fleet of
+# processes needs a core for itself.
 ONE_BY_ONE = {"browser": "fleets", "e2e": "fleets", "faults": "fleets", "rehearsal": "fleets", "security": "security"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder in ONE_BY_ONE:
-            item.add_marker(pytest.mark.xdist_group(ONE_BY_ONE[folder]))
+class ByFolder(LoadScopeScheduling):
+    """Gives one process of pytest-xdist a whole group of folders, or one of the other files."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::")[0]
+        return ONE_BY_ONE.get(path.split("/")[1], path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
+    return ByFolder(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def test_the_word_test_runs_the_tests_of_the_project(project: SmallProject, tmp_
     project.add_wheel("pytest", "1.0", "import os, sys; print('tested', os.getcwd(), *sys.argv[1:])\n")
     (project.root / "requirements-test.txt").write_text("pytest==1.0\n")
     assert project.run("test", "tests/test_a.py", cwd=tmp_path).stdout == f"tested {project.root} tests/test_a.py\n"
-    assert project.run("test", cwd=tmp_path).stdout == f"tested {project.root} -n 2 --dist loadgroup\n"
+    assert project.run("test", cwd=tmp_path).stdout == f"tested {project.root} -n 2\n"
 
 
 def test_changed_requirements_are_installed_at_the_next_run(project: SmallProject) -> None:

@@ -14,7 +14,7 @@ from deploy.bootstrap.pip import ROOT
 RUN = ("requirements.txt",)
 TEST = ("requirements.txt", "requirements-test.txt")
 # The whole suite, on two cores: the fleets of real processes wait most of their time. Chosen tests run one by one.
-WHOLE_SUITE = ("-n", "2", "--dist", "loadgroup")
+WHOLE_SUITE = ("-n", "2")
 # Bytecode is written at first use, not at installation; without it each import of torch takes 2.5 s longer.
 NOT_HANDED_ON = ("PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
 
