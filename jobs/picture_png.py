@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 
 from jobs.errors import BadImage
+from jobs.picture_bounds import READS_LIMIT
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FRAME_BYTES = 12  # length, kind and checksum of a chunk, beside its body (PNG third edition §5.3)
@@ -35,7 +36,9 @@ def check_png(data: bytes) -> None:
         BadImage
     """
     kind = b""
-    for kind, start, length in chunks(data):
+    for number, (kind, start, length) in enumerate(chunks(data)):
+        if number >= READS_LIMIT:
+            raise BadImage(f"the picture is not taken: it has more than {READS_LIMIT} parts")
         if start + length + 4 > len(data):
             raise BadImage("the picture is broken: a chunk is longer than the file; send it whole")
         if kind != b"IDAT" and not _is_intact(data, start, length):

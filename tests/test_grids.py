@@ -55,21 +55,26 @@ def test_a_shape_between_all_nodes_of_the_grid_is_refused_in_words() -> None:
         _too_thin(np.ones((20, 20), np.float32), empty)
 
 
+def test_parts_that_no_node_of_the_grid_lies_on_are_counted_in_a_notice() -> None:
+    coverage = np.zeros((60, 60), np.float32)
+    coverage[5:25, 5:25] = 1
+    coverage[50, 5:55] = 1
+    nodes = torch.full((8, 8), -1.0)
+    nodes[1:4, 1:4] = 1.0
+    (told,) = _too_thin(coverage, Outline(nodes, 8.0, (0.0, 0.0)))
+    assert told.code == "parts_dropped" and "1 of 2 parts" in told.message
+
+
 @pytest.mark.parametrize("name", ["inflate", "extrude"])
-def test_parts_that_are_too_thin_for_the_grid_are_counted_in_a_notice(name: str) -> None:
-    image = on_glass(((350, 200, 350, 500), 200), ((10, 10, 690, 10), 1), ((10, 600, 690, 690), 1))
-    codes = {notice.code: notice.message for notice in notices(accept(make(name, image, resolution=48)))}
-    assert "2 of 3 parts" in codes["parts_dropped"]
-    assert notices(accept(make(name, on_glass(((350, 200, 350, 500), 200))))) == ()
+@pytest.mark.parametrize(("width", "resolution"), [(1, 64), (3, 100), (5, 64), (8, 48)])
+def test_a_thin_branch_that_comes_apart_is_told(name: str, width: int, resolution: int) -> None:
+    image = on_glass(((350, 100, 350, 600), 300), ((10, 10, 690, 640), width))
+    told = notices(accept(make(name, image, resolution=resolution)))
+    assert [notice.code for notice in told] == ["parts_split"]
 
 
-@pytest.mark.parametrize(
-    ("width", "resolution", "code"), [(3, 100, "parts_dropped"), (5, 80, "parts_dropped"), (8, 130, "parts_split")]
-)
-def test_a_thin_branch_that_goes_or_comes_apart_is_told(width: int, resolution: int, code: str) -> None:
-    image = on_glass(((350, 200, 350, 500), 200), ((10, 10, 690, 640), width))
-    told = notices(accept(make("inflate", image, resolution=resolution)))
-    assert [notice.code for notice in told] == [code]
+def test_what_the_grid_holds_needs_no_notice() -> None:
+    assert notices(accept(make("inflate", on_glass(((350, 200, 350, 500), 200))))) == ()
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -50,5 +50,5 @@ def test_ci_installs_every_program_that_its_tests_insist_on() -> None:
         if file != Path(__file__)
         for package in re.findall(r'how="apt-get install ([a-z-]+)', file.read_text())
     }
-    assert asked == {"chromium", "prometheus", "jq"}
+    assert asked == {"chromium", "prometheus", "jq", "nginx"}
     assert asked <= set(re.findall(r"^install \S+ (\S+)$", CI, re.MULTILINE))
