@@ -14,7 +14,7 @@ export function facts(result) {
       ? tile("Watertight", "Yes", "ready to print", "good")
       : tile("Watertight", "No", "a slicer may have to close it", "poor"),
     tile("File", bytes(result.size_bytes), result.format.toUpperCase()),
-    ...(result.notices ?? []).map(({ message }) => tile("Notice", said({ message }), "", "poor")),
+    ...(result.notices ?? []).map(({ message }) => tile("Notice", said({ message }), "", "poor notice")),
   ];
 }
 
