@@ -77,7 +77,7 @@ def test_interrupted_installation_is_taken_up(project: SmallProject) -> None:
 
 def test_run_that_is_killed_while_installing_leaves_nothing_that_stops_the_next(project: SmallProject) -> None:
     first = project.start()
-    wait_until(lambda: (project.venv / "orfeas-install.log").exists(), what="pip to begin")
+    wait_until(lambda: (project.venv / "orfeas-install.log").exists(), 60, "pip to begin")
     first.send_signal(signal.SIGKILL)
     first.communicate()
     assert project.run().stdout.startswith("hello")
@@ -85,7 +85,7 @@ def test_run_that_is_killed_while_installing_leaves_nothing_that_stops_the_next(
 
 def test_ctrl_c_while_installing_ends_with_a_sentence(project: SmallProject) -> None:
     first = project.start()
-    wait_until(lambda: (project.venv / "orfeas-install.log").exists(), what="pip to begin")
+    wait_until(lambda: (project.venv / "orfeas-install.log").exists(), 60, "pip to begin")
     first.send_signal(signal.SIGINT)
     _, err = first.communicate()
     assert first.returncode == 130
